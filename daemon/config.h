@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What to serve: the plain data that `duotgt serve` makes from its arguments and `duotgt daemon`
+ * from its JSON file, and that service.c brings to life.
+ */
+#include "iscsi/params.h"
+#include "util/cleanup.h"
+#include "util/engine.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+struct config_storage {
+	uint64_t device_id;
+	char *type, *path;   /* "file", "block", "ram", "null"; path is "" for ram and null */
+	uint64_t size;	     /* bytes; 0: as the store says */
+	uint32_t block_size; /* bytes */
+	bool create;	     /* make the file when it is missing; size is set */
+	bool read_only, direct, thin, online, write_cache;
+	int numa_node; /* -1: the reactor's own */
+	uint8_t uuid[16];
+	bool has_uuid; /* else made from the store's path, the host and the device id */
+};
+
+struct config_portal {
+	uint16_t id;
+	char *host; /* numeric address, without brackets */
+	uint16_t port;
+};
+
+struct config_tpg {
+	uint16_t tag;
+	uint16_t *portals; /* indexes into config.portals */
+	unsigned n_portals;
+};
+
+struct config_lun {
+	uint32_t lun;
+	unsigned storage; /* index into config.storages */
+};
+
+struct config_target {
+	char *iqn;
+	struct config_tpg *tpgs;
+	unsigned n_tpgs;
+	struct config_lun *luns;
+	unsigned n_luns;
+	struct iscsi_limits limits;
+};
+
+struct config {
+	struct config_storage *storages;
+	unsigned n_storages;
+	struct config_portal *portals;
+	unsigned n_portals;
+	struct config_target *targets;
+	unsigned n_targets;
+	enum engine_kind engine;
+	unsigned queue_depth;	 /* of the ring; 0: default */
+	unsigned n_reactors;	 /* 0: one per CPU */
+	bool numa;		 /* pools per node, threads pinned */
+	uint64_t pool_buffers;	 /* number of large buffers; 0: default */
+	uint64_t pool_buffer_size; /* bytes; 0: default */
+};
+
+void config_free(struct config *config); /* NULL is fine */
+DEFINE_SCOPED(struct config *, config_free)
+
+/* A place in the text that a message can point at. */
+struct config_error {
+	int line, column; /* 0: no place */
+	char text[512];	  /* what was found and what was expected */
+};
+
+/**
+ * config_parse() - judge a JSON text and turn it into a config
+ * Nothing is opened or looked up but the text itself.
+ * Return: 0; -EINVAL and @ret_error; -ENOMEM.
+ */
+int config_parse(const char *json, size_t len, struct config **ret_config,
+		 struct config_error *ret_error);
+
+/* As config_parse(), from a file. Return: also -errno of reading it, said in @ret_error. */
+int config_load(const char *path, struct config **ret_config, struct config_error *ret_error);
+
+/* "1G", "512M", "4096": bytes, with K M G T P of 1024. Return: 0 or -EINVAL. */
+int config_parse_size(const char *text, uint64_t *ret_size);
+
+/* "addr:port", "[v6]:port", port optional (3260). Return: 0, -EINVAL, -ENOMEM. */
+int config_parse_portal(const char *text, struct config_portal *ret_portal);
+
+/* "type:rest" or a path; options follow a '?': direct=on|off. Return: 0, -EINVAL with a text. */
+int config_parse_spec(const char *spec, struct config_storage *ret_storage,
+		      struct config_error *ret_error);

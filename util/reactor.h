@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Reactors: one thread pinned to one CPU each, with its engine and its buffers. A connection and
+ * its tasks stay on one reactor from header to status.
+ */
+#include "util/engine.h"
+#include "util/pool.h"
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct reactor {
+	struct engine *engine;
+	struct pool_cache *bufs;
+	unsigned index;
+	int cpu;	    /* -1: not pinned */
+	atomic_uint n_conns; /* connections placed here */
+	pthread_t thread;
+	bool running;
+};
+
+struct reactors {
+	struct reactor *all;
+	unsigned n;
+	struct pool **pools; /* one, or one per NUMA node */
+	int n_pools;
+};
+
+struct reactors_config {
+	enum engine_kind engine;
+	struct engine_config engine_config;
+	struct pool_config pool; /* node is ignored */
+	unsigned n;		 /* 0: one per CPU that the process may use */
+	bool numa;		 /* a pool per node, threads pinned */
+};
+
+/* Makes and starts them. Return: 0 or -errno, nothing left behind. */
+int reactors_start(const struct reactors_config *cfg, struct reactors **ret_reactors);
+
+/* Ends the threads and frees all. Whatever ran on them must be gone. NULL is fine. */
+void reactors_stop(struct reactors *reactors);
+
+/* The one with the fewest connections. */
+struct reactor *reactors_least_busy(struct reactors *reactors);
