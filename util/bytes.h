@@ -158,10 +158,12 @@ static inline void out_zero(struct bytes_out *out, size_t len)
 static inline void out_padded(struct bytes_out *out, const char *text, size_t len)
 {
 	uint8_t *p = out_room(out, len);
-	size_t n = strnlen(text, len);
+	size_t n = 0;
 
 	if (!p)
 		return;
+	while (n < len && text[n]) /* strnlen() draws a false warning for short literals */
+		n++;
 	memcpy(p, text, n);
 	memset(p + n, ' ', len - n);
 }

@@ -20,7 +20,8 @@ struct engine_ops {
 	const char *name;
 	void (*free)(struct engine *engine);
 	/* Submits what is queued, sleeps until @wait_until_ns (0: not at all, UINT64_MAX: for as
-	 * long as it takes), runs completions. Return: how many ran, or -errno. */
+	 * long as it takes), calls engine_slept(), runs completions by engine_complete().
+	 * Return: how many ran, or -errno. */
 	int (*poll)(struct engine *engine, uint64_t wait_until_ns);
 	void (*wake)(struct engine *engine); /* any thread: ends a sleep in poll */
 	uint64_t (*clock)(struct engine *engine);
@@ -28,14 +29,16 @@ struct engine_ops {
 	int (*sock_open)(struct engine *engine, struct engine_sock *sock, int fd);
 	void (*sock_shutdown)(struct engine *engine, struct engine_sock *sock);
 	void (*sock_close)(struct engine *engine, struct engine_sock *sock);
-	/* Takes an operation whose kind and arguments are filled in. */
+	/* Takes an operation whose kind and arguments are filled in; it is already noted as its
+	 * socket's reader or writer. Must not complete it before the next poll. */
 	void (*queue)(struct engine *engine, struct engine_op *op);
 };
 
 /* The head of each engine's own struct. */
 struct engine {
 	const struct engine_ops *ops;
-	uint64_t now_ns;
+	uint64_t now_ns;   /* when the last sleep ended */
+	uint64_t fired_ns; /* timers up to here have been looked at */
 	bool stop;
 	struct list deferred;
 	struct engine_timer **heap; /* heap[1] fires first */
@@ -47,8 +50,33 @@ struct engine {
 void engine_init(struct engine *engine, const struct engine_ops *ops);
 void engine_fini(struct engine *engine);
 
-/* The pool of helper threads: runs op->work.fn and posts the completion back. */
+/* For ops->poll, once its sleep is over: takes the time; posts need no wake from here on. */
+static inline void engine_slept(struct engine *engine)
+{
+	atomic_store_explicit(&engine->asleep, false, memory_order_relaxed);
+	engine->now_ns = engine->ops->clock(engine);
+}
+
+/* Ends an operation. Its owner, its socket and itself may be gone afterwards. */
+static inline void engine_complete(struct engine_op *op, int res)
+{
+	if (op->sock && op->kind == OP_SEND)
+		op->sock->writer = NULL;
+	else if (op->sock)
+		op->sock->reader = NULL;
+	op->done(op, res);
+}
+
+/* For ops->clock and ops->random: CLOCK_MONOTONIC and getrandom(2). */
+uint64_t engine_clock_monotonic(struct engine *engine);
+void engine_random_system(struct engine *engine, void *buf, size_t len);
+
+/* The pool of helper threads: does the operation (work or file) the blocking way and posts the
+ * completion back. */
 void engine_work_submit(struct engine_op *op);
+
+/* Waits until no helper thread has a hand on @engine any more. */
+void engine_work_drain(struct engine *engine);
 
 int engine_uring_new(const struct engine_config *cfg, struct engine **ret_engine);
 int engine_epoll_new(const struct engine_config *cfg, struct engine **ret_engine);
