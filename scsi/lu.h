@@ -52,6 +52,7 @@ int scsi_lu_flush_now(struct scsi_lu *lu);
 
 int scsi_target_new(const char *name, struct scsi_target **ret_target);
 void scsi_target_unref(struct scsi_target *target);
+DEFINE_SCOPED(struct scsi_target *, scsi_target_unref)
 struct scsi_target *scsi_target_ref(struct scsi_target *target);
 const char *scsi_target_name(const struct scsi_target *target);
 
@@ -74,4 +75,5 @@ int scsi_nexus_new(struct scsi_target *target, const char *initiator, uint16_t r
 		   struct engine *engine, struct scsi_nexus **ret_nexus);
 /* No task is left. NULL is fine. */
 void scsi_nexus_free(struct scsi_nexus *nexus);
+DEFINE_SCOPED(struct scsi_nexus *, scsi_nexus_free)
 struct engine *scsi_nexus_engine(const struct scsi_nexus *nexus);

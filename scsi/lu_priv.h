@@ -30,6 +30,7 @@ struct scsi_lu {
 	int numa_node;
 	_Atomic(const struct scsi_lu_view *) view;
 	atomic_bool flush_failed; /* DESIGN 6.3: from then on flushes and writes fail */
+	atomic_bool stopped; /* START STOP UNIT: INITIALIZING COMMAND REQUIRED; a LU reset starts */
 	pthread_mutex_t lock; /* for what follows, and for publishing a view */
 	struct list itls;     /* struct scsi_itl.lu_node */
 };
@@ -88,6 +89,9 @@ struct scsi_itl {
 /* The pair for a mapping of the nexus' target, made at first use; NULL when memory is short. */
 struct scsi_itl *scsi_nexus_itl(struct scsi_nexus *nexus, unsigned mapping);
 struct scsi_itl *scsi_itl_ref(struct scsi_itl *itl);
+
+/* Clears the attention that comes first. Return: its sense code; SENSE_NONE when there is none. */
+enum scsi_sense_code scsi_itl_take_attention(struct scsi_itl *itl);
 void scsi_itl_unref(struct scsi_itl *itl);
 
 /* Index into target->map, or -1. */
@@ -103,7 +107,8 @@ void scsi_tmf_task_ended(struct scsi_itl *itl, const struct scsi_task *task);
 /*
  * Sends task->io (kind, offset, len, flags, iov set) to the store and, when it is done, either
  * answers the error with the sense that fits or goes on with @next (NULL: GOOD). The outcome of
- * @next may be SCSI_DONE or SCSI_PENDING. Return: SCSI_PENDING.
+ * @next may be SCSI_DONE or SCSI_PENDING. A task that was aborted meanwhile goes no further.
+ * Return: SCSI_PENDING; SCSI_DONE with MEDIUM ERROR for what a LU after a failed flush refuses.
  */
 enum scsi_step scsi_task_io(struct scsi_task *task, enum scsi_step (*next)(struct scsi_task *task));
 

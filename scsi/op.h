@@ -11,7 +11,8 @@
 
 enum scsi_access {
 	/* What a command does, as write protection, readiness and reservations judge it. */
-	ACCESS_ANY,	    /* always allowed, unit attention or not (INQUIRY, REPORT LUNS, …) */
+	ACCESS_ANY,	    /* always allowed, unit attention or not (INQUIRY, REPORT LUNS, …);
+				 also where there is no LU: task->lu and task->itl are NULL */
 	ACCESS_NONE,	    /* touches no medium; stopped by a unit attention */
 	ACCESS_READY,	    /* as NONE, and needs a medium that is ready */
 	ACCESS_READ,	    /* reads the medium */
@@ -29,7 +30,14 @@ struct scsi_op {
 	enum scsi_step (*plan)(struct scsi_task *task);
 	enum scsi_step (*run)(struct scsi_task *task); /* SCSI_DONE or SCSI_PENDING */
 	uint8_t usage[SCSI_CDB_MAX]; /* [0] the opcode; else 1 where we honour the CDB bit */
+	/* Whether this LU has the command; else it is INVALID COMMAND OPERATION CODE. NULL: yes. */
+	bool (*offered)(const struct scsi_lu *lu);
 };
+
+static inline bool scsi_op_offered(const struct scsi_op *op, const struct scsi_lu *lu)
+{
+	return !op->offered || (lu && op->offered(lu));
+}
 
 /* For usage[]: runs of bytes. */
 #define ALL_2 0xff, 0xff
@@ -47,6 +55,12 @@ extern const struct scsi_op scsi_disk_ops[];
 
 /* Row for a CDB, or NULL. */
 const struct scsi_op *scsi_op_find(const uint8_t *cdb);
+
+/*
+ * Finds the row of task->cdb and holds the CDB against it: SCSI_READY with task->op set, or
+ * SCSI_DONE with the answer.
+ */
+enum scsi_step scsi_op_check(struct scsi_task *task);
 
 /* Length of a CDB by its group code (6, 10, 12, 16, or 8 + byte 7 for 7Fh); 0: vendor or reserved. */
 unsigned scsi_cdb_len(const uint8_t *cdb);

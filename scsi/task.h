@@ -93,7 +93,10 @@ struct scsi_task {
 	uint64_t seq; /* order of arrival on this thread */
 	uint64_t lba, n_blocks; /* of commands that name a range */
 	struct duotgt_io io;
+	enum scsi_step (*next)(struct scsi_task *task); /* after io; NULL: GOOD */
+	size_t cut; /* taken off the end of the last segment of io.iov while io is under way */
 	uint64_t scratch[4]; /* of the command's own function */
+	void *own; /* its memory: NULL from begin on, free()d by end, however the task went */
 };
 
 enum scsi_step scsi_task_begin(struct scsi_task *task);

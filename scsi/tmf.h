@@ -36,6 +36,7 @@ struct scsi_tmf {
 	enum scsi_tmf_response response;
 
 	/* own */
+	struct engine *engine; /* the nexus', which may be gone by the end */
 	atomic_uint parts_left;
 	struct engine_post post;
 };

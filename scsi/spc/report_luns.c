@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* REPORT LUNS: the LUNs that this nexus reaches, in order. Source: SPC-5 r22, REPORT LUNS. */
+#include "scsi/lu_priv.h"
+#include "scsi/spc/spc.h"
+#include "util/bytes.h"
+#include <assert.h>
+#include <stdlib.h>
+
+enum {
+	/* SELECT REPORT */
+	SELECT_LUS = 0x00, /* but no well known ones */
+	SELECT_WELL_KNOWN = 0x01,
+	SELECT_ALL = 0x02,
+	SELECT_ADMINISTRATIVE = 0x10,
+	SELECT_TOP_LEVEL = 0x11,    /* administrative ones and those of no conglomerate */
+	SELECT_CONGLOMERATE = 0x12, /* what belongs to the addressed administrative LU */
+};
+
+/* How many of the target's LUs are asked for: all of one kind here, so all or none; -1: reserved.
+ */
+static int n_selected(const struct scsi_target *target, uint8_t select)
+{
+	switch (select) {
+	case SELECT_LUS:
+	case SELECT_ALL:
+	case SELECT_TOP_LEVEL:
+		return (int)target->n_map;
+	case SELECT_WELL_KNOWN:
+	case SELECT_ADMINISTRATIVE:
+	case SELECT_CONGLOMERATE:
+		return 0;
+	default:
+		return -1;
+	}
+}
+
+/* The initiator has seen the list: what told it to look is done with, at every LU. */
+static void luns_seen(struct scsi_nexus *nexus)
+{
+	for (unsigned i = 0; i < nexus->target->n_map; i++)
+		if (nexus->itls[i])
+			atomic_fetch_and(&nexus->itls[i]->attentions, ~(1u << UA_LUNS_CHANGED));
+}
+
+/* Written to the heap, since 16,384 LUNs are 128 KiB; the size is the target's, not the CDB's. */
+enum scsi_step spc_report_luns(struct scsi_task *task)
+{
+	const struct scsi_target *target = task->nexus->target;
+	int n = n_selected(target, task->cdb[2]);
+	struct bytes_out out;
+
+	if (n < 0)
+		return scsi_check_field(task, 2, 0xff);
+	task->own = malloc(8 + 8 * (size_t)n);
+	if (!task->own)
+		return scsi_finish(task, STATUS_BUSY);
+	out = bytes_out(task->own, 8 + 8 * (size_t)n);
+	out_be32(&out, 8 * (uint32_t)n);
+	out_zero(&out, 4);
+	for (int i = 0; i < n; i++)
+		out_be64(&out, scsi_lun_encode(target->map[i].lun));
+	assert(!out.full);
+	luns_seen(task->nexus);
+	return scsi_reply(task, task->own, out.len);
+}
