@@ -23,6 +23,7 @@ int iscsi_text_next(struct bytes_in *in, struct iscsi_pair *ret_pair);
 void iscsi_text_put(struct bytes_out *out, const char *key, const char *value);
 
 bool iscsi_pair_is(const struct iscsi_pair *pair, const char *key);
+bool iscsi_pair_value_is(const struct iscsi_pair *pair, const char *value);
 
 /* A numerical value: decimal or 0x hexadecimal, at most 32 bits. Return: 0 or -EPROTO. */
 int iscsi_pair_number(const struct iscsi_pair *pair, uint32_t *ret_number);

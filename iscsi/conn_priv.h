@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * Connections, sessions and what runs on them, for the files of iscsi/ that share them.
+ *
+ * All of a connection belongs to its reactor's thread: no locks. What other threads want of it
+ * reaches it as a post to its engine (see registry.c and server.c).
+ */
+#include "iscsi/login.h"
+#include "iscsi/rx.h"
+#include "iscsi/server.h"
+#include "scsi/task.h"
+#include "scsi/tmf.h"
+#include <errno.h>
+
+#define ISCSI_TASK_BUFS 64	 /* large buffers of one task at most */
+#define ISCSI_TASK_R2TS 16	 /* outstanding R2Ts of one task at most */
+#define ISCSI_IMMEDIATE_MAX 64	 /* immediate requests under way on one connection */
+#define ISCSI_GHOSTS 32		 /* tags of tasks that are gone but may still be sent data */
+#define ISCSI_ITT_BUCKETS 64
+
+struct iscsi_conn;
+struct iscsi_session;
+struct iscsi_shard;
+
+/* ---- what is sent ---- */
+
+/* One PDU, or the Data-In PDUs of one task, on its way out. Numbers are filled in when it goes. */
+struct iscsi_out {
+	struct list node; /* conn->out, then conn->sent */
+	struct iscsi_bhs bhs;
+	struct iscsi_task *task; /* ends when this has been sent; NULL: none */
+	bool data_in;		 /* the task's Data-In, made PDU by PDU */
+	bool takes_statsn;	 /* StatSN is advanced after it */
+	bool last;		 /* the connection closes when it has been sent */
+	bool embedded;		 /* in a task: not to be freed */
+	const uint8_t *data;	 /* small, heap or in buf */
+	uint32_t data_len;
+	struct buf *buf; /* given back when sent */
+	void *heap;	 /* freed when sent */
+	uint8_t small[2 + SCSI_SENSE_MAX];
+};
+
+#define TX_IOV 256
+#define TX_PDUS 64
+#define TX_BYTES (1024 * 1024) /* of one send: a share of the loop's time, and of digests */
+
+/* The frame of one gathered send. */
+struct tx_batch {
+	struct list node; /* shard->batches when unused */
+	struct iovec iov[TX_IOV];
+	int n_iov, first; /* first: what is not yet sent whole */
+	unsigned n_pdus;
+	uint32_t bytes;
+	struct {
+		uint8_t header[ISCSI_BHS_LEN + 4]; /* and its digest */
+		uint8_t tail[8];		   /* padding and data digest */
+	} pdus[TX_PDUS];
+};
+
+/* ---- requests ---- */
+
+/* A request from its header until it is answered. */
+struct iscsi_request {
+	struct list node; /* session->held */
+	struct iscsi_conn *conn;
+	/* In the order of CmdSN; owns the request from here on. */
+	void (*deliver)(struct iscsi_request *req);
+	/* Not wanted after all: outside of the window, or the connection is going. */
+	void (*discard)(struct iscsi_request *req);
+	struct iscsi_bhs bhs;
+	bool held;
+	struct buf *data; /* of a ping, a text, a login */
+	uint32_t data_len;
+	struct iovec data_iov;
+};
+
+struct iscsi_r2t {
+	uint32_t ttt, offset, len, got, datasn;
+};
+
+enum task_state {
+	TASK_RECEIVING, /* its command PDU is coming in, or waits for its turn by CmdSN */
+	TASK_WAITING,	/* for buffers */
+	TASK_COLLECTING, /* Data-Out is to come */
+	TASK_RUNNING,	/* in the device server */
+	TASK_DRAINING,	/* its answer stands, the initiator is not yet done sending */
+	TASK_SENDING,	/* its answer is queued */
+	TASK_GHOST,	/* aborted; its buffers are still being received into */
+};
+
+struct iscsi_task {
+	struct iscsi_request req;
+	struct scsi_task scsi;
+	struct list node; /* conn->tasks; shard->tasks when unused */
+	struct list hash; /* session->itts[] */
+	struct iscsi_out out;
+	struct pool_waiter waiter;
+	enum task_state state;
+	bool begun;	    /* scsi_task_end() is owed */
+	bool silent;	    /* aborted: no answer */
+	bool counted;	    /* takes a place in the command window */
+	bool delivered;	    /* its turn by CmdSN has come */
+	bool stop_r2t;	    /* task management waits for its data to end */
+	struct buf *bufs[ISCSI_TASK_BUFS];
+	struct iovec iov[ISCSI_TASK_BUFS];
+	int n_bufs;
+	uint32_t room;	  /* bytes of bufs that are for this task */
+	/* data-out */
+	uint32_t want;	    /* bytes to collect */
+	uint32_t out_next;  /* BufferOffset that must come next */
+	uint32_t solicited; /* BufferOffset that the next R2T asks for */
+	uint32_t unsol_limit, unsol_datasn;
+	bool unsol_open; /* unsolicited data is to come */
+	uint32_t r2tsn;
+	unsigned n_r2ts;
+	struct iscsi_r2t r2ts[ISCSI_TASK_R2TS]; /* oldest first */
+	/* data-in */
+	uint32_t in_len, in_off, in_datasn, in_burst;
+};
+
+static inline uint32_t task_itt(const struct iscsi_task *task) { return bhs_itt(&task->req.bhs); }
+
+/* A task management request; iscsi/tmf.c */
+struct iscsi_tmf {
+	struct iscsi_request req;
+	struct scsi_tmf scsi;
+	struct list node; /* conn->tmfs */
+	bool started;
+};
+
+/* ---- sessions ---- */
+
+/* Plain data but for its links. One connection per session so far. */
+struct iscsi_session {
+	char initiator[ISCSI_NAME_MAX + 1];
+	uint8_t isid[6];
+	uint16_t tsih, cid, tpgt;
+	bool discovery;
+	struct scsi_target *target; /* NULL in discovery */
+	struct scsi_nexus *nexus;
+	struct iscsi_params params;
+	uint32_t exp_cmdsn;
+	uint32_t max_cmdsn; /* as last promised: it never goes back */
+	unsigned n_active;  /* numbered commands under way */
+	struct list held;   /* struct iscsi_request.node, in order of CmdSN, behind a gap */
+	unsigned n_held;
+	struct list itts[ISCSI_ITT_BUCKETS];
+	struct iscsi_conn *conn;
+
+	/* the registry's, under its lock */
+	struct list reg_node;
+	bool registered, waiting, drop_posted, grant_posted;
+	struct engine_post drop_post, grant_post;
+};
+
+/* ---- connections ---- */
+
+enum conn_phase { CONN_LOGIN, CONN_ATTACHING, CONN_FULL_FEATURE, CONN_LOGGED_OUT, CONN_CLOSING };
+
+struct iscsi_conn {
+	struct list node; /* shard->conns */
+	struct iscsi_shard *shard;
+	struct iscsi_server *server;
+	unsigned portal;
+	enum conn_phase phase;
+	struct engine_sock sock;
+	struct engine_op rx_op, tx_op;
+	bool rx_busy, tx_busy, freeing;
+	struct engine_timer timer; /* login, then silence, then NOP answer, then logout */
+	struct engine_defer flush;
+	uint64_t heard_ns; /* when something was last received */
+	bool nop_sent;
+	uint32_t nop_ttt;
+
+	struct iscsi_rx rx;
+	struct iovec rx_iov[ISCSI_TASK_BUFS];
+	struct iscsi_request *rx_req; /* the request whose PDU is coming in */
+	struct iscsi_task *rx_task;   /* the task whose data is coming in */
+	uint32_t rx_len, rx_off;      /* what of a Data-Out lies where */
+	bool stalled;		      /* no buffer for what comes next */
+	struct pool_waiter waiter;
+	uint8_t *stash; /* input received before the stall, not yet used */
+	size_t stash_len, stash_off;
+
+	uint32_t statsn; /* of the next answer */
+	struct list out, sent;
+	struct tx_batch *batch;
+
+	struct iscsi_login_host login_host;
+	struct iscsi_login *login;
+	struct iscsi_bhs login_bhs; /* of the final answer, while the session is attached */
+	uint8_t *login_data;
+	uint32_t login_data_len;
+
+	struct iscsi_session *session;
+	struct list tasks; /* struct iscsi_task.node */
+	struct list tmfs;
+	unsigned n_collecting; /* tasks that hold buffers and wait for data of this connection */
+	unsigned n_immediate;
+	uint32_t next_ttt;
+	uint32_t ghosts[ISCSI_GHOSTS];
+	unsigned n_ghosts;
+
+	/* a text exchange; text_phase.c */
+	uint8_t *text_in;
+	size_t text_in_len;
+	uint8_t *text_out;
+	size_t text_out_len, text_out_off;
+	uint32_t text_itt, text_ttt;
+};
+
+/* What a server has on one reactor. */
+struct iscsi_shard {
+	struct iscsi_server *server;
+	struct reactor *reactor;
+	struct list conns;
+	struct list tasks, outs, batches; /* unused ones, kept for the next */
+	unsigned n_tasks, n_outs, n_batches;
+	struct engine_post stop_post;
+	struct engine_timer stop_timer;
+	bool stopping, stopped;
+};
+
+/* conn.c */
+void conn_new(struct iscsi_shard *shard, int fd, unsigned portal);
+void conn_drop(struct iscsi_conn *conn, const char *why); /* why: for the log; NULL: quietly */
+void conn_try_free(struct iscsi_conn *conn);
+void conn_stall(struct iscsi_conn *conn); /* stops reading until buffers are granted */
+void conn_enter_full_feature(struct iscsi_conn *conn);
+const char *conn_peer(const struct iscsi_conn *conn, char *buf, size_t len);
+static inline struct engine *conn_engine(const struct iscsi_conn *conn)
+{
+	return conn->shard->reactor->engine;
+}
+
+/* What the header of a PDU leads to. */
+enum pdu_verdict {
+	PDU_TAKE,  /* destination set: go on */
+	PDU_STALL, /* no buffers: ask again when some are granted */
+	PDU_DROP,  /* the connection has been dropped */
+};
+
+/* login_phase.c */
+enum pdu_verdict login_pdu_header(struct iscsi_conn *conn);
+void login_pdu_end(struct iscsi_conn *conn);
+void login_granted(struct iscsi_conn *conn); /* the session may begin */
+void login_phase_free(struct iscsi_conn *conn);
+
+/* full_feature.c */
+enum pdu_verdict full_feature_header(struct iscsi_conn *conn);
+void full_feature_end(struct iscsi_conn *conn, bool damaged);
+/* A request object with a buffer for the PDU's data, in *ret_req. */
+enum pdu_verdict request_take(struct iscsi_conn *conn, void (*deliver)(struct iscsi_request *),
+			      struct iscsi_request **ret_req);
+void request_free(struct iscsi_request *req);
+/*
+ * Whether reading may stop until buffers come back: not while requests of this very connection
+ * hold buffers and wait for what lies behind, since that could be for ever.
+ */
+static inline bool conn_may_stall(const struct iscsi_conn *conn)
+{
+	return !conn->n_collecting && !(conn->session && conn->session->n_held);
+}
+
+/* command.c */
+enum pdu_verdict command_header(struct iscsi_conn *conn);
+void task_unlink_rx(struct iscsi_conn *conn); /* the PDU that brought data for a task has ended */
+struct iscsi_task *task_find(struct iscsi_session *session, uint32_t itt);
+void task_run(struct iscsi_task *task);
+void task_answer(struct iscsi_task *task);
+void task_answer_when_quiet(struct iscsi_task *task);
+void task_fail(struct iscsi_task *task, enum scsi_sense_code code);
+void task_free(struct iscsi_task *task);
+void task_conn_lost(struct iscsi_task *task);
+bool task_quiet(const struct iscsi_task *task); /* no data of it is to come */
+bool task_has_left(const struct iscsi_conn *conn, uint32_t itt);
+void task_remember_ghost(struct iscsi_conn *conn, uint32_t itt);
+
+/* data_out.c */
+void task_collect(struct iscsi_task *task);
+enum pdu_verdict data_out_header(struct iscsi_conn *conn);
+void data_out_end(struct iscsi_conn *conn, bool damaged);
+
+/* tmf.c */
+enum pdu_verdict tmf_header(struct iscsi_conn *conn);
+void tmf_data_ended(struct iscsi_conn *conn); /* a task has become quiet */
+void tmf_conn_lost(struct iscsi_conn *conn);
+
+/* text_phase.c */
+enum pdu_verdict text_header(struct iscsi_conn *conn);
+void text_free(struct iscsi_conn *conn);
+
+/* tx.c */
+struct iscsi_out *out_new(struct iscsi_conn *conn, enum iscsi_opcode opcode);
+void out_push(struct iscsi_conn *conn, struct iscsi_out *out);
+void out_reject(struct iscsi_conn *conn, enum iscsi_reject_reason reason);
+void out_free(struct iscsi_conn *conn, struct iscsi_out *out);
+void out_drop_all(struct iscsi_conn *conn);
+void out_async(struct iscsi_conn *conn, uint8_t event, uint16_t p1, uint16_t p2, uint16_t p3);
+void tx_flush(struct engine_defer *defer);
+
+/* session.c */
+struct iscsi_session *session_new(const struct iscsi_login_result *result, uint32_t cmdsn,
+				  struct iscsi_conn *conn);
+void session_free(struct iscsi_session *session);
+/* Where a CmdSN stands: 0 it is the next one, >0 in the window behind a gap, <0 outside. */
+int session_judge(const struct iscsi_session *session, uint32_t cmdsn);
+/* A numbered request is complete: delivers it and what it sets free, or holds or discards it. */
+void session_receive(struct iscsi_session *session, struct iscsi_request *req);
+/* @cmdsn will not come: its place counts as used. */
+void session_skip(struct iscsi_session *session, uint32_t cmdsn);
+void session_discard_held(struct iscsi_session *session);
+uint32_t session_max_cmdsn(struct iscsi_session *session, unsigned queue_depth);
+
+/* registry.c */
+struct iscsi_registry;
+int registry_new(struct iscsi_registry **ret_registry);
+void registry_free(struct iscsi_registry *registry);
+/*
+ * Enters a session. One of the same initiator port and TPG is told to go first.
+ * Return: LOGIN_SUCCESS, the session may begin now; or LOGIN_TARGET_MOVED… never; when it must
+ * wait, *ret_wait is true and login_granted() follows on its thread; else a status to refuse with.
+ */
+enum iscsi_login_status registry_enter(struct iscsi_registry *registry,
+				       struct iscsi_session *session, bool *ret_wait);
+/* Return: false when a post for it is still under way: it must stay, conn_try_free() follows. */
+bool registry_leave(struct iscsi_registry *registry, struct iscsi_session *session);
+/* Drops all sessions of a target (TARGET COLD RESET). Any thread. */
+void registry_drop_target(struct iscsi_registry *registry, const struct scsi_target *target);
+
+/* server.c */
+struct iscsi_registry *server_registry(const struct iscsi_server *server);
+const struct iscsi_server_config *server_config(const struct iscsi_server *server);
+enum iscsi_login_status server_find_target(const struct iscsi_login_host *host,
+					   const char *initiator, const char *target,
+					   const struct iscsi_limits **ret_limits,
+					   uint16_t *ret_tpgt);
+struct scsi_target *server_target(const struct iscsi_server *server, const char *name);
+uint16_t server_rel_port(const struct iscsi_server *server, const char *target, uint16_t tag);
+unsigned server_n_targets(const struct iscsi_server *server);
+const char *server_target_name(const struct iscsi_server *server, unsigned target);
+/* The @i-th way to reach a target; @ret_address is NULL for a wildcard portal. False: no more. */
+bool server_link(const struct iscsi_server *server, unsigned i, unsigned *ret_target,
+		 uint16_t *ret_tag, const struct engine_sock **ret_listener,
+		 const char **ret_address);
+void server_conn_gone(struct iscsi_shard *shard);
+
+/* discovery.c */
+/* SendTargets: records for @name ("All": every one reachable here). Appends to a heap text. */
+int server_send_targets(const struct iscsi_conn *conn, const char *name, size_t name_len,
+			uint8_t **text, size_t *len);
