@@ -10,6 +10,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define CONFIG_REACTORS_MAX 1024
+#define CONFIG_POOL_BUFFERS_MIN 16 /* fewer could not hold one large command beside small ones */
+
 struct config_storage {
 	uint64_t device_id;
 	char *type, *path;   /* "file", "block", "ram", "null"; path is "" for ram and null */
@@ -56,10 +59,10 @@ struct config {
 	struct config_target *targets;
 	unsigned n_targets;
 	enum engine_kind engine;
-	unsigned queue_depth;	 /* of the ring; 0: default */
-	unsigned n_reactors;	 /* 0: one per CPU */
-	bool numa;		 /* pools per node, threads pinned */
-	uint64_t pool_buffers;	 /* number of large buffers; 0: default */
+	unsigned queue_depth;	   /* of the ring; 0: default */
+	unsigned n_reactors;	   /* 0: one per CPU */
+	bool numa;		   /* pools per node, threads pinned */
+	uint64_t pool_buffers;	   /* number of large buffers; 0: default */
 	uint64_t pool_buffer_size; /* bytes; 0: default */
 };
 

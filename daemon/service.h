@@ -26,8 +26,11 @@ enum {
  */
 int service_start(const struct config *config, struct service **ret_service);
 
-/* Stops accepting, tells initiators, ends or aborts what runs, flushes, closes. NULL is fine. */
-void service_stop(struct service *service);
+/*
+ * Stops accepting, tells initiators, ends or aborts what runs, flushes, closes. NULL is fine.
+ * Return: EXIT_OK; EXIT_FAILED when a LU could not be flushed, which is logged.
+ */
+int service_stop(struct service *service);
 
 /* Bound address of a portal as "1.2.3.4:3260" or "[::1]:3260" (after port 0 was resolved). */
 const char *service_portal(const struct service *service, unsigned portal);

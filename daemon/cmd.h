@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The verbs of the program, and what they share. */
+#include "daemon/service.h"
+#include <glib.h>
+
+struct cmd {
+	const char *name, *arguments, *summary;
+	const char *description; /* below the options in its help; NULL: none */
+	int (*run)(const struct cmd *cmd, int argc, char **argv); /* returns an exit code */
+};
+
+extern const struct cmd cmd_serve, cmd_daemon;
+
+/**
+ * cmd_options() - take the options out of @argv, or print the help that they ask for
+ * @entries: ends with an empty row
+ * Return: -1 to go on, with argc and argv holding what is left; else the exit code.
+ */
+int cmd_options(const struct cmd *cmd, const GOptionEntry *entries, int *argc, char ***argv);
+
+/* Tells "duotgt: what: why (hint)". Return: @code. */
+int cmd_fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* cmd_fail() with EXIT_USAGE and a hint at the verb's help. */
+int cmd_bad_usage(const struct cmd *cmd, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* Serves until SIGTERM or SIGINT, with a "ready" line per LUN on stdout. Return: exit code. */
+int run_service(const struct config *config);
+
+/* Tells the service manager, when there is one: "READY=1". Source: sd_notify(3). */
+void notify_manager(const char *state);

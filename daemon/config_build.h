@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The config as it grows out of the document, section by section. */
+#include "daemon/config_keys.h"
+#include <glib.h>
+
+struct build {
+	struct reader reader;
+	struct config *config;
+	GHashTable *device_ids; /* int64_t of the storages to their index + 1 */
+	GHashTable *portal_ids; /* as above, of the portals */
+	unsigned queue_depth;	/* the deepest ring that a storage asks for */
+	size_t numa_storage;	/* the first that asks for placement; config->numa is set */
+};
+
+/* Each returns 0; -EINVAL with the error told; -ENOMEM. */
+int build_storages(struct build *build, json_t *list);
+int build_portals(struct build *build, json_t *list);
+int build_targets(struct build *build, json_t *object);		    /* after the two above */
+int build_performance(struct build *build, json_t *object_or_null); /* after the storages */
+
+/* Remembers where @number was defined. Return: false when it already was. */
+static inline bool build_define(GHashTable *numbers, int64_t number, unsigned index)
+{
+	return g_hash_table_insert(numbers, g_memdup2(&number, sizeof(number)),
+				   GUINT_TO_POINTER(index + 1));
+}
+
+/* Return: the index, or -1. */
+static inline int build_find(GHashTable *numbers, int64_t number)
+{
+	return (int)GPOINTER_TO_UINT(g_hash_table_lookup(numbers, &number)) - 1;
+}

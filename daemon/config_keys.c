@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every key that the JSON file may hold. docs/duotgt.schema.json says the same to editors. */
+#include "daemon/config_keys.h"
+#include "util/engine.h"
+
+#define AT(type, field) .offset = offsetof(struct type, field)
+
+static const char *const digest_names[] = {"None", "CRC32C", "CRC32C,None", NULL};
+
+/* clang-format off */
+const struct json_key top_keys[] = {
+	{"$schema",       KEY_TEXT,   AT(top_in, schema)},
+	{"version",       KEY_NUMBER, AT(top_in, version), .min = 1, .max = 1},
+	{"storages",      KEY_LIST,   AT(top_in, storages), .required = true},
+	{"iscsiportals",  KEY_LIST,   AT(top_in, portals), .required = true},
+	{"iscsitargets",  KEY_OBJECT, AT(top_in, targets), .required = true},
+	{"performance",   KEY_OBJECT, AT(top_in, performance)},
+	{0},
+};
+
+const struct json_key storage_keys[] = {
+	{"deviceID",          KEY_NUMBER, AT(storage_in, device_id), .required = true, .max = INT64_MAX},
+	{"path",              KEY_TEXT,   AT(storage_in, path)},
+	{"online",            KEY_FLAG,   AT(storage_in, online)},
+	{"thinProvisioning",  KEY_FLAG,   AT(storage_in, thin)},
+	{"blockShift",        KEY_NUMBER, AT(storage_in, block_shift), .max = 12},
+	{"backendType",       KEY_CHOICE, AT(storage_in, backend_type), .choices = config_types},
+	{"enableNUMA",        KEY_FLAG,   AT(storage_in, enable_numa)},
+	{"numaNode",          KEY_NUMBER, AT(storage_in, numa_node), .min = -1, .max = 1023},
+	{"ioUringQueueDepth", KEY_NUMBER, AT(storage_in, queue_depth), .max = 32768},
+	{"deviceSize",        KEY_NUMBER, AT(storage_in, device_size), .max = INT64_MAX},
+	{"readOnly",          KEY_FLAG,   AT(storage_in, read_only)},
+	{"direct",            KEY_FLAG,   AT(storage_in, direct)},
+	{"writeCache",        KEY_FLAG,   AT(storage_in, write_cache)},
+	{"uuid",              KEY_TEXT,   AT(storage_in, uuid)},
+	{0},
+};
+
+const struct json_key portal_keys[] = {
+	{"id",     KEY_NUMBER, AT(portal_in, id), .required = true, .max = UINT16_MAX},
+	{"portal", KEY_TEXT,   AT(portal_in, portal), .required = true},
+	{0},
+};
+
+const struct json_key target_keys[] = {
+	{"tpgts",      KEY_OBJECT, AT(target_in, tpgts), .required = true},
+	{"luns",       KEY_OBJECT, AT(target_in, luns), .required = true},
+	{"parameters", KEY_OBJECT, AT(target_in, parameters)},
+	{0},
+};
+
+/* RFC 7143 13, and its ranges. */
+const struct json_key parameter_keys[] = {
+	{"InitialR2T",         KEY_YES_NO, AT(parameters_in, initial_r2t)},
+	{"ImmediateData",      KEY_YES_NO, AT(parameters_in, immediate_data)},
+	{"MaxBurstLength",     KEY_NUMBER, AT(parameters_in, max_burst), .min = 512, .max = 0xffffff},
+	{"FirstBurstLength",   KEY_NUMBER, AT(parameters_in, first_burst), .min = 512, .max = 0xffffff},
+	{"MaxRecvDataSegmentLength", KEY_NUMBER, AT(parameters_in, max_recv), .min = 512, .max = 0xffffff},
+	{"MaxOutstandingR2T",  KEY_NUMBER, AT(parameters_in, max_r2t), .min = 1, .max = 65535},
+	{"DefaultTime2Wait",   KEY_NUMBER, AT(parameters_in, time2wait), .max = 3600},
+	{"DefaultTime2Retain", KEY_NUMBER, AT(parameters_in, time2retain), .max = 3600},
+	{"HeaderDigest",       KEY_CHOICE, AT(parameters_in, header_digest), .choices = digest_names},
+	{"DataDigest",         KEY_CHOICE, AT(parameters_in, data_digest), .choices = digest_names},
+	{0},
+};
+
+const char *const engine_names[] = {
+	[ENGINE_AUTO] = "auto", [ENGINE_URING] = "uring", [ENGINE_EPOLL] = "epoll", NULL,
+};
+
+const struct json_key performance_keys[] = {
+	{"enableNUMA",         KEY_FLAG,   AT(performance_in, enable_numa)},
+	{"enableIoUring",      KEY_FLAG,   AT(performance_in, enable_uring)},
+	{"ioUringQueueDepth",  KEY_NUMBER, AT(performance_in, queue_depth), .max = 32768},
+	{"numaBufferPoolSize", KEY_NUMBER, AT(performance_in, pool_buffers), .max = 1048576},
+	{"numaBufferSize",     KEY_NUMBER, AT(performance_in, buffer_size), .max = 4194304},
+	{"reactors",           KEY_NUMBER, AT(performance_in, reactors), .max = CONFIG_REACTORS_MAX},
+	{"engine",             KEY_CHOICE, AT(performance_in, engine), .choices = engine_names},
+	{0},
+};
+
+const struct json_section config_sections[] = {
+	{"", top_keys},
+	{"storages[]", storage_keys},
+	{"iscsiportals[]", portal_keys},
+	{"iscsitargets{}", target_keys},
+	{"iscsitargets{}.parameters", parameter_keys},
+	{"performance", performance_keys},
+	{0},
+};
+/* clang-format on */

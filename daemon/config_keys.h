@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* The tables of keys, and the structs that they fill: a section as it was written. */
+#include "daemon/config_priv.h"
+
+/* A flag or a choice that the file does not hold. */
+#define ABSENT (-1)
+
+struct top_in {
+	const char *schema; /* for editors; it changes nothing here */
+	int64_t version;    /* of the format: 1 */
+	json_t *storages, *portals, *targets, *performance;
+};
+
+struct storage_in {
+	int64_t device_id, block_shift, numa_node, queue_depth, device_size;
+	const char *path, *uuid;
+	int backend_type; /* an index of config_types */
+	int online, thin, enable_numa, read_only, direct, write_cache;
+};
+
+struct portal_in {
+	int64_t id;
+	const char *portal;
+};
+
+struct target_in {
+	json_t *tpgts, *luns, *parameters;
+};
+
+struct parameters_in {
+	int initial_r2t, immediate_data;
+	int64_t max_burst, first_burst, max_recv, max_r2t, time2wait, time2retain;
+	int header_digest, data_digest; /* indexes of: None, CRC32C, both */
+};
+
+struct performance_in {
+	int enable_numa, enable_uring;
+	int64_t queue_depth, pool_buffers, buffer_size, reactors;
+	int engine; /* enum engine_kind */
+};
+
+extern const struct json_key top_keys[], storage_keys[], portal_keys[], target_keys[],
+	parameter_keys[], performance_keys[];
+extern const char *const engine_names[]; /* by enum engine_kind */

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A config brought to life: portals, reactors, LUs, targets, and last the server that accepts.
+ * Whatever fails undoes all of it.
+ */
+#include "daemon/service.h"
+#include "daemon/identity.h"
+#include "daemon/listen.h"
+#include "iscsi/server.h"
+#include "scsi/backend/backends.h"
+#include "scsi/lu.h"
+#include "util/log.h"
+#include "util/numa.h"
+#include "util/reactor.h"
+#include <errno.h>
+#include <glib.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#define TRANSFER_MAX (4u << 20) /* bytes of one command, unless the pool is small */
+#define TRANSFER_POOL_SHARE 4	/* one command takes no more than this part of a pool */
+#define TRANSFER_ALIGN 4096u	/* the largest block length */
+
+/* A portal from bind to the server that takes its socket over. */
+struct service_portal {
+	int fd; /* -1: the server has it */
+	bool wildcard;
+	struct listen_name name;
+};
+
+struct service {
+	struct service_portal *portals;
+	unsigned n_portals;
+	struct reactors *reactors;
+	uint32_t max_transfer;
+	struct scsi_lu **lus;
+	uint8_t (*uuids)[16];
+	unsigned n_lus;
+	struct scsi_target **targets;
+	unsigned n_targets;
+	struct iscsi_server *server;
+	GMutex lock; /* of stopped */
+	GCond changed;
+	bool started, stopped;
+};
+
+static int code_of(int error)
+{
+	switch (error) {
+	case -ENOENT:
+	case -ENOTDIR:
+	case -ENXIO:
+	case -ENODEV:
+	case -EADDRNOTAVAIL:
+		return EXIT_NOT_FOUND;
+	case -EBUSY:
+	case -EAGAIN:
+	case -EEXIST:
+	case -ETXTBSY:
+	case -EADDRINUSE:
+		return EXIT_IN_USE;
+	case -EACCES:
+	case -EPERM:
+	case -EROFS:
+		return EXIT_PERMISSION;
+	case -EINVAL:
+		return EXIT_CONFIG;
+	default:
+		return EXIT_FAILED;
+	}
+}
+
+static int out_of_memory(void)
+{
+	log_error("out of memory");
+	return EXIT_FAILED;
+}
+
+/* Each connection and each LU takes a descriptor: as many as the administrator allows. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+		log_warning("limit of open files: %m");
+}
+
+static const char *portal_hint(int error)
+{
+	switch (error) {
+	case -EADDRINUSE:
+		return " (another server listens there; port 0 takes a free one)";
+	case -EADDRNOTAVAIL:
+		return " (no interface of this host has it)";
+	case -EACCES:
+		return " (ports below 1024 are for root)";
+	default:
+		return "";
+	}
+}
+
+static int open_portals(struct service *service, const struct config *config)
+{
+	service->portals = calloc(config->n_portals, sizeof(*service->portals));
+	if (!service->portals)
+		return out_of_memory();
+	for (unsigned i = 0; i < config->n_portals; i++) {
+		const struct config_portal *asked = &config->portals[i];
+		struct service_portal *portal = &service->portals[i];
+		bool v6 = strchr(asked->host, ':') != NULL;
+
+		portal->fd = listen_open(asked, &portal->name, &portal->wildcard);
+		if (portal->fd < 0) {
+			log_error("portal %s%s%s:%u: %s%s", v6 ? "[" : "", asked->host,
+				  v6 ? "]" : "", (unsigned)asked->port, g_strerror(-portal->fd),
+				  portal_hint(portal->fd));
+			return code_of(portal->fd);
+		}
+		service->n_portals++;
+	}
+	return EXIT_OK;
+}
+
+static int start_reactors(struct service *service, const struct config *config)
+{
+	const struct reactors_config cfg = {
+		.engine = config->engine,
+		.engine_config = {.queue_depth = config->queue_depth},
+		.pool = {.large_size = config->pool_buffer_size, .n_large = config->pool_buffers},
+		.n = config->n_reactors,
+		.numa = config->numa,
+	};
+	size_t share;
+	int r = reactors_start(&cfg, &service->reactors);
+
+	if (r < 0) {
+		bool ring = config->engine == ENGINE_URING && (r == -ENOSYS || r == -EPERM);
+
+		log_error(
+			"reactors: %s%s", g_strerror(-r),
+			ring ? " (this kernel or container offers no io_uring: take auto or epoll)"
+			     : "");
+		return ring ? EXIT_FAILED : code_of(r);
+	}
+	share = pool_limit(service->reactors->pools[0]) / TRANSFER_POOL_SHARE;
+	service->max_transfer = (uint32_t)MIN(share, TRANSFER_MAX) & ~(TRANSFER_ALIGN - 1);
+	return EXIT_OK;
+}
+
+/* @config->storages[@index]'s own UUID, or one that no storage before it has. */
+static int lu_identity(struct service *service, const struct config *config, unsigned index,
+		       uint8_t ret_uuid[16])
+{
+	const struct config_storage *storage = &config->storages[index];
+	int r;
+
+	if (storage->has_uuid)
+		memcpy(ret_uuid, storage->uuid, 16);
+	else if ((r = identity_make(storage, 0, ret_uuid)) < 0)
+		return r;
+	for (unsigned i = 0; i < index; i++) {
+		if (memcmp(service->uuids[i], ret_uuid, 16) != 0)
+			continue;
+		if (storage->has_uuid)
+			return -EEXIST;
+		/* The same file, read-only: two LUs keep two sets of reservations. */
+		return identity_make(storage, storage->device_id + 1, ret_uuid);
+	}
+	return 0;
+}
+
+static void tell_lu(const struct config_storage *storage, int error, const char *why)
+{
+	bool named = *storage->path && g_str_has_prefix(why, storage->path);
+	bool could_make = error == -ENOENT && strcmp(storage->type, "file") == 0 && !storage->size;
+
+	log_error("%s%s%s%s",
+		  named		   ? ""
+		  : *storage->path ? storage->path
+				   : storage->type,
+		  named ? "" : ": ", *why ? why : g_strerror(-error),
+		  could_make ? " (a size would make it: --size, or \"deviceSize\")" : "");
+}
+
+static int open_lu(struct service *service, const struct config *config, unsigned index)
+{
+	const struct config_storage *storage = &config->storages[index];
+	char *name = g_strdup_printf("%s:%s", storage->type, storage->path);
+	struct scsi_lu_config cfg = {
+		.name = name,
+		.backend = duotgt_backend_find(storage->type),
+		.params =
+			{
+				.path = storage->path,
+				.size = storage->size,
+				.block_size = storage->block_size,
+				.read_only = storage->read_only,
+				.create = storage->create,
+				.thin = storage->thin,
+				.direct = storage->direct,
+			},
+		.block_size = storage->block_size,
+		.max_transfer = service->max_transfer,
+		.write_cache = storage->write_cache,
+		.thin = storage->thin,
+		.online = storage->online,
+		.numa_node = storage->numa_node,
+	};
+	char why[512] = "";
+	int r = cfg.backend ? 0 : -EINVAL;
+
+	if (r == 0)
+		r = lu_identity(service, config, index, cfg.uuid);
+	if (r == -EEXIST)
+		g_strlcpy(why, "another storage has the same uuid", sizeof(why));
+	if (r == 0 && storage->numa_node >= 0 && !numa_node_usable(storage->numa_node)) {
+		g_strlcpy(why, "its numaNode is not on this machine, or has no memory",
+			  sizeof(why));
+		r = -EINVAL;
+	}
+	if (r == 0)
+		r = scsi_lu_new(&cfg, &service->lus[index], why, sizeof(why));
+	g_free(name);
+	if (r < 0) {
+		tell_lu(storage, r, why);
+		return code_of(r);
+	}
+	memcpy(service->uuids[index], cfg.uuid, 16);
+	service->n_lus++;
+	return EXIT_OK;
+}
+
+static int open_lus(struct service *service, const struct config *config)
+{
+	int code = EXIT_OK;
+
+	service->lus = calloc(config->n_storages, sizeof(*service->lus));
+	service->uuids = calloc(config->n_storages, sizeof(*service->uuids));
+	if (!service->lus || !service->uuids)
+		return out_of_memory();
+	for (unsigned i = 0; code == EXIT_OK && i < config->n_storages; i++)
+		code = open_lu(service, config, i);
+	return code;
+}
+
+static int make_target(struct service *service, const struct config_target *asked)
+{
+	struct scsi_target *target;
+	int r = scsi_target_new(asked->iqn, &target);
+
+	if (r < 0)
+		return r;
+	service->targets[service->n_targets++] = target;
+	for (unsigned i = 0; r == 0 && i < asked->n_luns; i++)
+		r = scsi_target_map(target, asked->luns[i].lun,
+				    service->lus[asked->luns[i].storage]);
+	if (r == 0)
+		r = iscsi_server_add_target(service->server, target, &asked->limits);
+	for (unsigned g = 0; g < asked->n_tpgs; g++)
+		for (unsigned p = 0; r == 0 && p < asked->tpgs[g].n_portals; p++)
+			r = iscsi_server_link(service->server, asked->iqn, asked->tpgs[g].tag,
+					      asked->tpgs[g].portals[p]);
+	return r;
+}
+
+/* The server counts portals as we do, from 0 in this order. */
+static int give_portals(struct service *service)
+{
+	for (unsigned i = 0; i < service->n_portals; i++) {
+		struct service_portal *portal = &service->portals[i];
+		int r = iscsi_server_add_portal(service->server, portal->fd,
+						portal->wildcard ? NULL : portal->name.text);
+
+		if (r < 0)
+			return r;
+		portal->fd = -1;
+	}
+	return 0;
+}
+
+static int start_server(struct service *service, const struct config *config)
+{
+	const struct iscsi_server_config cfg = {
+		.reactors = service->reactors->all,
+		.n_reactors = service->reactors->n,
+		.alias = "duotgt",
+		.max_transfer = service->max_transfer,
+	};
+	int r;
+
+	service->targets = calloc(config->n_targets, sizeof(*service->targets));
+	if (!service->targets)
+		return out_of_memory();
+	r = iscsi_server_new(&cfg, &service->server);
+	if (r == 0)
+		r = give_portals(service);
+	for (unsigned i = 0; r == 0 && i < config->n_targets; i++)
+		r = make_target(service, &config->targets[i]);
+	if (r == 0)
+		r = iscsi_server_start(service->server);
+	if (r < 0) {
+		log_error("iSCSI server: %s", g_strerror(-r));
+		return code_of(r);
+	}
+	service->started = true;
+	return EXIT_OK;
+}
+
+int service_start(const struct config *config, struct service **ret_service)
+{
+	struct service *service = calloc(1, sizeof(*service));
+	int code;
+
+	if (!service)
+		return out_of_memory();
+	g_mutex_init(&service->lock);
+	g_cond_init(&service->changed);
+	raise_descriptor_limit();
+	/* A taken port is found before a missing file is made. */
+	code = open_portals(service, config);
+	if (code == EXIT_OK)
+		code = start_reactors(service, config);
+	if (code == EXIT_OK)
+		code = open_lus(service, config);
+	if (code == EXIT_OK)
+		code = start_server(service, config);
+	if (code != EXIT_OK) {
+		service_stop(service);
+		return code;
+	}
+	log_info("duotgt %s: %u LUs, %u targets, %u portals, %u reactors on %s", DUOTGT_VERSION,
+		 service->n_lus, service->n_targets, service->n_portals, service->reactors->n,
+		 service_engine(service));
+	*ret_service = service;
+	return EXIT_OK;
+}
+
+/* Runs on a reactor. */
+static void on_server_stopped(void *arg)
+{
+	struct service *service = arg;
+
+	g_mutex_lock(&service->lock);
+	service->stopped = true;
+	g_cond_signal(&service->changed);
+	g_mutex_unlock(&service->lock);
+}
+
+static void stop_server(struct service *service)
+{
+	if (service->started) {
+		iscsi_server_stop(service->server, on_server_stopped, service);
+		g_mutex_lock(&service->lock);
+		while (!service->stopped)
+			g_cond_wait(&service->changed, &service->lock);
+		g_mutex_unlock(&service->lock);
+	}
+	iscsi_server_free(service->server);
+}
+
+/* No task is left. */
+static int close_lus(struct service *service)
+{
+	int code = EXIT_OK;
+
+	for (unsigned i = 0; i < service->n_lus; i++) {
+		struct scsi_lu *lu = service->lus[i];
+		int r = scsi_lu_read_only(lu) ? 0 : scsi_lu_flush_now(lu);
+
+		if (r < 0) {
+			log_error("%s: the last flush failed, writes may be lost: %s",
+				  scsi_lu_name(lu), g_strerror(-r));
+			code = EXIT_FAILED;
+		}
+		scsi_lu_unref(lu);
+	}
+	return code;
+}
+
+int service_stop(struct service *service)
+{
+	int code;
+
+	if (!service)
+		return EXIT_OK;
+	stop_server(service);
+	for (unsigned i = 0; i < service->n_targets; i++)
+		scsi_target_unref(service->targets[i]);
+	code = close_lus(service);
+	reactors_stop(service->reactors);
+	for (unsigned i = 0; i < service->n_portals; i++)
+		if (service->portals[i].fd >= 0)
+			close(service->portals[i].fd);
+	g_mutex_clear(&service->lock);
+	g_cond_clear(&service->changed);
+	free(service->portals);
+	free(service->targets);
+	free(service->lus);
+	free(service->uuids);
+	free(service);
+	return code;
+}
+
+const char *service_portal(const struct service *service, unsigned portal)
+{
+	return service->portals[portal].name.text;
+}
+
+const char *service_engine(const struct service *service)
+{
+	return engine_name(service->reactors->all[0].engine);
+}

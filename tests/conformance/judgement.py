@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The two tests of libiscsi that assert something about libiscsi itself, judged by what they go on
+to assert about the target. expected.json names them and the expressions; nothing else comes here.
+"""
+
+import os
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
+
+import initiator  # noqa: E402
+import servers  # noqa: E402
+import wire  # noqa: E402
+from cunit import FAIL, PASS, Outcome  # noqa: E402
+
+WAIT_SECONDS = 5  # as long as libiscsi's tests wait
+TMF_COMPLETE = 0
+LUN_RESET = 5
+
+
+def rejudge(outcome, rule, url):
+    """
+    Another outcome for a failed test, or the same one. Only the assertions that the rule names may
+    have failed; any other keeps the failure, and so does a crash of iscsi-test-cu unless the rule
+    knows of it.
+    """
+    if outcome.crashed and not rule.get("crashes_itself"):
+        return outcome
+    if not outcome.asserts or set(outcome.asserts) - set(rule["own_queue_asserts"]):
+        return outcome
+    why = LATER[rule["later"]](outcome, url)
+    if why:
+        return Outcome(outcome.name, FAIL, f"{outcome.reason}; later assertions: {why}",
+                       outcome.output, outcome.asserts)
+    return Outcome(outcome.name, PASS, f"by its later assertions; {outcome.reason}",
+                   outcome.output)
+
+
+def in_the_output(outcome, url):
+    """The test went on after the assertion, and its later assertions held."""
+    del url
+    return None if "received all expected responses" in outcome.output else \
+        "the test did not reach the responses"
+
+
+def replayed(outcome, url):
+    """
+    LUNResetSimpleAsync leaves at once when its assertion fails and never looks at the target.
+    Its conversation again: WRITE(10) of 8 blocks sent, LOGICAL UNIT RESET sent, then within 5 s
+    FUNCTION COMPLETE, and the write either good or never answered.
+    """
+    del outcome
+    address, iqn, lun = servers.split_url(url)
+    session = initiator.Session(address, iqn)
+    session.settle(lun)
+    write = session.start_write(initiator.write10(0, 8), bytes(8 * 512), lun=lun)
+    reset = session.task_management(LUN_RESET, lun=lun)
+    end = time.monotonic() + WAIT_SECONDS
+    try:
+        while time.monotonic() < end:
+            pdu = session.recv(WAIT_SECONDS)
+            if pdu.opcode == wire.SCSI_RSP and pdu.itt == write and pdu.bhs[3] == 0:
+                continue
+            if pdu.opcode == wire.R2T and pdu.itt == write:
+                continue
+            if pdu.opcode == wire.TMF_RSP and pdu.itt == reset:
+                session.close_quietly()
+                return None if pdu.bhs[2] == TMF_COMPLETE else f"LUN RESET: response {pdu.bhs[2]}"
+            return f"unexpected {pdu}"
+    except (TimeoutError, wire.Closed) as error:
+        return f"{type(error).__name__} while waiting for the answer to LUN RESET"
+    return "no answer to LUN RESET"
+
+
+LATER = {"in the output": in_the_output, "replayed": replayed}

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* READ, WRITE, SYNCHRONIZE CACHE, READ CAPACITY; and the corners of every range, by the rows. */
+#include "scsi/lu_priv.h"
+#include "scsi/sbc/sbc.h"
+#include "tests/scsi/harness.h"
+#include "tests/scsi/spy.h"
+#include "util/bytes.h"
+#include <errno.h>
+#include <string.h>
+
+#define CAP (SPY_SIZE / 512)
+#define MAX_BLOCKS 128 /* 64 KiB */
+#define P31 (UINT64_C(1) << 31)
+#define P32 (UINT64_C(1) << 32)
+#define P63 (UINT64_C(1) << 63)
+
+enum { FUA = 0x08, DPO = 0x10 };
+
+static void start(struct harness *h, const struct scsi_lu_config *cfg)
+{
+	harness_start(h);
+	harness_map(h, 0, cfg);
+	harness_settle(h);
+}
+
+static void start_spy(struct harness *h)
+{
+	struct scsi_lu_config cfg = spy_config();
+
+	start(h, &cfg);
+}
+
+/* ---- ranges ---- */
+
+/* Return: whether the CDB has room for these values. */
+static bool put_range(uint8_t *cdb, uint64_t lba, uint64_t n)
+{
+	switch (scsi_cdb_len(cdb)) {
+	case 6:
+		be32_put(cdb, (uint32_t)cdb[0] << 24 | (uint32_t)(lba & 0x1fffff));
+		cdb[4] = (uint8_t)n;
+		return lba <= 0x1fffff && n <= 0xff;
+	case 10:
+		be32_put(cdb + 2, (uint32_t)lba);
+		be16_put(cdb + 7, (uint16_t)n);
+		return lba <= UINT32_MAX && n <= UINT16_MAX;
+	case 12:
+		be32_put(cdb + 2, (uint32_t)lba);
+		be32_put(cdb + 6, (uint32_t)n);
+		return lba <= UINT32_MAX && n <= UINT32_MAX;
+	default:
+		be64_put(cdb + 2, lba);
+		be32_put(cdb + 10, (uint32_t)n);
+		return n <= UINT32_MAX;
+	}
+}
+
+static bool has_range(const struct scsi_op *op)
+{
+	return op->plan == scsi_plan_read || op->plan == scsi_plan_write ||
+	       op->plan == scsi_plan_range || op->plan == sbc_plan_verify ||
+	       op->plan == sbc_plan_sync;
+}
+
+/* What the standard says of a range, put as plainly as it can be. */
+static void check_corner(const struct answer *a, const struct scsi_op *op, uint64_t lba, uint64_t n)
+{
+	bool moves = op->plan == scsi_plan_read || op->plan == scsi_plan_write;
+	unsigned __int128 end;
+
+	if (op->cdb_len == 6 && !n)
+		n = 256;
+	end = (unsigned __int128)lba + n;
+	if (lba >= CAP || end > CAP) {
+		assert_check(a, SENSE_LBA_OUT_OF_RANGE);
+		assert_true(a->sense.has_info);
+		assert_true(a->sense.info == (lba >= CAP ? lba : CAP));
+		assert_int_equal(a->need_in + a->need_out, 0);
+	} else if (moves && n > MAX_BLOCKS) {
+		assert_check(a, SENSE_INVALID_FIELD_IN_CDB);
+	} else {
+		assert_good(a);
+		assert_int_equal(a->need_in, op->plan == scsi_plan_read ? n * 512 : 0);
+		assert_int_equal(a->need_out, op->plan == scsi_plan_write ? n * 512 : 0);
+		assert_int_equal(a->in_len, a->need_in);
+	}
+}
+
+static const uint64_t lbas[] = {0,	 1,   CAP - 1, CAP, CAP + 1,	    P31 - 1,   P31,
+				P32 - 1, P32, P63 - 1, P63, UINT64_MAX - 1, UINT64_MAX};
+static const uint64_t lengths[] = {0,	1,	 2,   127,     128,    129, 255,
+				   256, CAP - 1, CAP, CAP + 1, 0xffff, P31, P32 - 1};
+
+static void corners_of_every_range(void **state)
+{
+	static const uint8_t zeroes[MAX_BLOCKS * 512];
+	unsigned n_rows = 0, n_sent = 0;
+	struct harness h;
+
+	(void)state;
+	start_spy(&h);
+	for (const struct scsi_op *op = scsi_disk_ops; op->name; op++) {
+		n_rows += has_range(op);
+		for (unsigned i = 0; has_range(op) && i < sizeof(lbas) / sizeof(lbas[0]); i++)
+			for (unsigned j = 0; j < sizeof(lengths) / sizeof(lengths[0]); j++) {
+				struct sent sent = {.cdb = {op->opcode},
+						    .out = zeroes,
+						    .out_len = sizeof(zeroes),
+						    .expect_in = sizeof(zeroes)};
+
+				if (!put_range(sent.cdb, lbas[i], lengths[j]))
+					continue;
+				check_corner(harness_send(&h, &sent), op, lbas[i], lengths[j]);
+				n_sent++;
+			}
+	}
+	assert_int_equal(n_rows, 13);
+	assert_true(n_sent > 1000);
+	harness_stop(&h);
+}
+
+/* A disk of 2^64 - 512 bytes: the last blocks that a store can have. Nothing is read. */
+static void corners_of_the_largest_disk(void **state)
+{
+	struct scsi_lu_config cfg = spy_config();
+	uint64_t cap = (UINT64_C(1) << 55) - 1;
+	struct sent sent = {.cdb = {0x88}};
+	struct harness h;
+
+	(void)state;
+	spy.info.size = cap << 9;
+	start(&h, &cfg);
+	put_range(sent.cdb, cap - 1, 2);
+	assert_check(harness_send(&h, &sent), SENSE_LBA_OUT_OF_RANGE);
+	put_range(sent.cdb, cap, 0);
+	assert_check(harness_send(&h, &sent), SENSE_LBA_OUT_OF_RANGE);
+	put_range(sent.cdb, UINT64_MAX, 1);
+	assert_check(harness_send(&h, &sent), SENSE_LBA_OUT_OF_RANGE);
+	put_range(sent.cdb, cap - 1, 0);
+	assert_good(harness_send(&h, &sent));
+	assert_int_equal(spy.n[DUOTGT_IO_READ], 0);
+	harness_stop(&h);
+}
+
+/* ---- data ---- */
+
+static void fill(uint8_t *buf, size_t len, uint8_t seed)
+{
+	for (size_t i = 0; i < len; i++)
+		buf[i] = (uint8_t)(seed + i * 7 + i / 512);
+}
+
+/* Each WRITE is read back by each READ, in buffers cut any way, from the right place. */
+static void what_is_written_is_read(void **state)
+{
+	static const uint8_t writes[] = {0x0a, 0x2a, 0xaa, 0x8a},
+			     reads[] = {0x08, 0x28, 0xa8, 0x88};
+	uint8_t data[5 * 512];
+	struct harness h;
+
+	(void)state;
+	start_spy(&h);
+	for (unsigned w = 0; w < 4; w++)
+		for (unsigned r = 0; r < 4; r++) {
+			uint64_t lba = 100 + w * 50 + r * 10;
+			struct sent write = {.cdb = {writes[w]},
+					     .out = data,
+					     .out_len = sizeof(data),
+					     .n_segments = 1 + r};
+			struct sent read = {
+				.cdb = {reads[r]}, .expect_in = 7 * 512, .n_segments = 1 + w};
+			const struct answer *a;
+
+			fill(data, sizeof(data), (uint8_t)(w * 4 + r));
+			put_range(write.cdb, lba, 5);
+			put_range(read.cdb, lba - 1, 7);
+			assert_good(harness_send(&h, &write));
+			assert_memory_equal(spy.data + lba * 512, data, sizeof(data));
+			a = harness_send(&h, &read);
+			assert_good(a);
+			assert_int_equal(a->len, 7 * 512);
+			assert_memory_equal(a->data, spy.data + (lba - 1) * 512, 7 * 512);
+		}
+	harness_stop(&h);
+}
+
+/* An initiator that takes or brings less than its CDB says moves that much and no more. */
+static void less_than_the_cdb_says(void **state)
+{
+	static const uint8_t ones[2048] = {[0 ... 2047] = 1};
+	struct harness h;
+	const struct answer *a;
+
+	(void)state;
+	start_spy(&h);
+	a = SEND(&h, .cdb = {0x28, 0, 0, 0, 0, 0, 0, 0, 4}, .expect_in = 700);
+	assert_good(a);
+	assert_int_equal(a->in_len, 2048);
+	assert_int_equal(a->len, 700);
+	a = SEND(&h, .cdb = {0x2a, 0, 0, 0, 0, 0, 0, 0, 4}, .out = ones, .out_len = 1024);
+	assert_good(a);
+	assert_int_equal(a->out_len, 2048);
+	assert_int_equal(spy.data[1023], 1);
+	assert_int_equal(spy.data[1024], 0);
+	harness_stop(&h);
+}
+
+static void fua_reaches_the_medium(void **state)
+{
+	static const uint8_t block[512] = {1};
+	struct harness h;
+
+	(void)state;
+	start_spy(&h);
+	assert_good(
+		SEND(&h, .cdb = {0x2a, DPO, 0, 0, 0, 0, 0, 0, 1}, .out = block, .out_len = 512));
+	assert_int_equal(spy.flags, 0);
+	assert_good(
+		SEND(&h, .cdb = {0x2a, FUA, 0, 0, 0, 0, 0, 0, 1}, .out = block, .out_len = 512));
+	assert_int_equal(spy.flags, DUOTGT_IO_FUA);
+	assert_good(SEND(&h, .cdb = {0x28, DPO, 0, 0, 0, 0, 0, 0, 1}, .expect_in = 512));
+	assert_int_equal(spy.n[DUOTGT_IO_FLUSH], 0);
+	assert_good(SEND(&h, .cdb = {0x28, FUA, 0, 0, 0, 0, 0, 0, 1}, .expect_in = 512));
+	assert_int_equal(spy.n[DUOTGT_IO_FLUSH], 1);
+	assert_int_equal(spy.n[DUOTGT_IO_READ], 2);
+	assert_int_equal(h.answer.data[0], 1);
+	harness_stop(&h);
+}
+
+/* READ (6) and WRITE (6) have a part of the LBA where the others have FUA. */
+static void six_byte_cdbs_have_no_fua(void **state)
+{
+	static const uint8_t block[512] = {1};
+	struct scsi_lu_config cfg = spy_config();
+	struct harness h;
+
+	(void)state;
+	spy.info.size = 1 << 30;
+	spy.fail_kind = DUOTGT_IO_WRITE; /* there is no memory so far out */
+	spy.fail_at = (uint64_t)FUA << 16 << 9;
+	spy.fail_res = -EIO;
+	start(&h, &cfg);
+	assert_check(SEND(&h, .cdb = {0x0a, FUA, 0, 0, 1}, .out = block, .out_len = 512),
+		     SENSE_WRITE_ERROR);
+	assert_int_equal(spy.flags, 0);
+	spy.fail_kind = DUOTGT_IO_READ;
+	assert_check(SEND(&h, .cdb = {0x08, FUA, 0, 0, 1}, .expect_in = 512),
+		     SENSE_UNRECOVERED_READ_ERROR);
+	assert_int_equal(spy.n[DUOTGT_IO_FLUSH], 0);
+	harness_stop(&h);
+}
+
+static void write_through_without_wce(void **state)
+{
+	static const uint8_t block[512] = {1};
+	struct scsi_lu_config cfg = spy_config();
+	struct harness h;
+
+	(void)state;
+	cfg.write_cache = false;
+	start(&h, &cfg);
+	assert_good(SEND(&h, .cdb = {0x2a, 0, 0, 0, 0, 0, 0, 0, 1}, .out = block, .out_len = 512));
+	assert_int_equal(spy.flags, DUOTGT_IO_FUA);
+	assert_good(SEND(&h, .cdb = {0x28, FUA, 0, 0, 0, 0, 0, 0, 1}, .expect_in = 512));
+	assert_int_equal(spy.n[DUOTGT_IO_FLUSH], 0); /* there is nothing to flush */
+	harness_stop(&h);
+}
+
+static void errors_name_their_block(void **state)
+{
+	static const uint8_t blocks[1024];
+	struct harness h;
+	const struct answer *a;
+
+	(void)state;
+	start_spy(&h);
+	spy.fail_kind = DUOTGT_IO_READ;
+	spy.fail_at = 1000 * 512;
+	spy.fail_res = -EIO;
+	a = SEND(&h, .cdb = {0x28, 0, 0, 0, 3, 0xe8, 0, 0, 2}, .expect_in = 1024);
+	assert_check(a, SENSE_UNRECOVERED_READ_ERROR);
+	assert_true(a->sense.has_info && a->sense.info == 1000);
+	spy.fail_kind = DUOTGT_IO_WRITE;
+	a = SEND(&h, .cdb = {0x2a, 0, 0, 0, 3, 0xe8, 0, 0, 2}, .out = blocks, .out_len = 1024);
+	assert_check(a, SENSE_WRITE_ERROR);
+	assert_true(a->sense.has_info && a->sense.info == 1000);
+	harness_stop(&h);
+}
+
+/* ---- SYNCHRONIZE CACHE ---- */
+
+static void sync_flushes(void **state)
+{
+	struct harness h;
+
+	(void)state;
+	start_spy(&h);
+	assert_good(SEND(&h, .cdb = {0x35}));
+	assert_int_equal(spy.n[DUOTGT_IO_FLUSH], 1);
+	assert_good(SEND(&h, .cdb = {0x91}));
+	assert_int_equal(spy.n[DUOTGT_IO_FLUSH], 2);
+	/* with IMMED too: an answer is not given for what is not done */
+	assert_good(SEND(&h, .cdb = {0x35, 0x02}));
+	assert_int_equal(spy.n[DUOTGT_IO_FLUSH], 3);
+	/* more than one transfer may hold is no matter here */
+	assert_good(SEND(&h, .cdb = {0x35, 0, 0, 0, 0, 0, 0, 8, 0}));
+	assert_int_equal(spy.n[DUOTGT_IO_FLUSH], 4);
+	assert_check(SEND(&h, .cdb = {0x35, 0, 0, 0, 0, 1, 0, 8, 0}), SENSE_LBA_OUT_OF_RANGE);
+	spy.fail_kind = DUOTGT_IO_FLUSH;
+	spy.fail_res = -EIO;
+	assert_check(SEND(&h, .cdb = {0x35}), SENSE_WRITE_ERROR);
+	spy.fail_res = 0; /* once failed, for ever: what was lost does not come back */
+	assert_check(SEND(&h, .cdb = {0x91}), SENSE_WRITE_ERROR);
+	harness_stop(&h);
+}
+
+static void read_only(void **state)
+{
+	static const uint8_t block[512];
+	struct scsi_lu_config cfg = spy_config();
+	struct harness h;
+
+	(void)state;
+	cfg.params.read_only = true;
+	start(&h, &cfg);
+	for (const struct scsi_op *op = scsi_disk_ops; op->name; op++) {
+		struct sent sent = {.cdb = {op->opcode}, .out = block, .out_len = 512};
+
+		put_range(sent.cdb, 0, 1);
+		if (op->plan == scsi_plan_write)
+			assert_check(harness_send(&h, &sent), SENSE_WRITE_PROTECTED);
+	}
+	assert_good(SEND(&h, .cdb = {0x28, FUA, 0, 0, 0, 0, 0, 0, 1}, .expect_in = 512));
+	assert_good(SEND(&h, .cdb = {0x35}));
+	assert_int_equal(spy.n[DUOTGT_IO_WRITE] + spy.n[DUOTGT_IO_FLUSH], 0);
+	harness_stop(&h);
+}
+
+/* ---- READ CAPACITY ---- */
+
+static void capacity(void **state)
+{
+	static const uint8_t ten[8] = {0, 0, 7, 0xff, 0, 0, 2, 0};
+	static const uint8_t sixteen[32] = {0, 0, 0, 0, 0, 0, 7, 0xff, 0, 0, 2, 0, 0, 3, 0xc0};
+	struct scsi_lu_config cfg = spy_config();
+	struct harness h;
+	const struct answer *a;
+
+	(void)state;
+	cfg.thin = true;
+	spy.info.physical_block = 4096;
+	start(&h, &cfg);
+	a = SEND(&h, .cdb = {0x25}, .expect_in = 100);
+	assert_good(a);
+	assert_int_equal(a->len, 8);
+	assert_memory_equal(a->data, ten, 8);
+	a = SEND(&h, .cdb = {0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 64}, .expect_in = 64);
+	assert_good(a);
+	assert_int_equal(a->len, 32);
+	assert_memory_equal(a->data, sixteen, 32);
+	a = SEND(&h, .cdb = {0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9}, .expect_in = 64);
+	assert_good(a);
+	assert_int_equal(a->in_len, 9);
+	/* PMI and an LBA, obsolete */
+	assert_bad_field(SEND(&h, .cdb = {0x25, 0, 0, 0, 0, 0, 0, 0, 1}, .expect_in = 8), 8, 0);
+	assert_bad_field(SEND(&h, .cdb = {0x25, 0, 0, 0, 0, 1}, .expect_in = 8), 5, 0);
+	harness_stop(&h);
+}
+
+static void capacity_of_a_large_disk(void **state)
+{
+	struct scsi_lu_config cfg = spy_config();
+	struct harness h;
+	const struct answer *a;
+
+	(void)state;
+	cfg.block_size = 4096;
+	spy.info.size = UINT64_C(1) << 45;
+	start(&h, &cfg);
+	a = SEND(&h, .cdb = {0x25}, .expect_in = 8);
+	assert_good(a);
+	assert_int_equal(be32_get(a->data), UINT32_MAX);
+	assert_int_equal(be32_get(a->data + 4), 4096);
+	a = SEND(&h, .cdb = {0x9e, 0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32}, .expect_in = 32);
+	assert_true(be64_get(a->data) == (UINT64_C(1) << 33) - 1);
+	assert_int_equal(a->data[13], 0);
+	assert_int_equal(a->data[14], 0);
+	harness_stop(&h);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(corners_of_every_range),
+		cmocka_unit_test(corners_of_the_largest_disk),
+		cmocka_unit_test(what_is_written_is_read),
+		cmocka_unit_test(less_than_the_cdb_says),
+		cmocka_unit_test(fua_reaches_the_medium),
+		cmocka_unit_test(six_byte_cdbs_have_no_fua),
+		cmocka_unit_test(write_through_without_wce),
+		cmocka_unit_test(errors_name_their_block),
+		cmocka_unit_test(sync_flushes),
+		cmocka_unit_test(read_only),
+		cmocka_unit_test(capacity),
+		cmocka_unit_test(capacity_of_a_large_disk),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
