@@ -111,7 +111,7 @@ static int read_all(const char *path, char **ret_text, size_t *ret_len)
 int config_load(const char *path, struct config **ret_config, struct config_error *ret_error)
 {
 	scoped(free) char *text = NULL;
-	size_t len;
+	size_t len = 0;
 	int r;
 
 	*ret_error = (struct config_error){0};

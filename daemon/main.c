@@ -68,12 +68,12 @@ int cmd_bad_usage(const struct cmd *cmd, const char *format, ...)
 static void print_cmd_help(const struct cmd *cmd, GOptionContext *context)
 {
 	char *text = g_option_context_get_help(context, TRUE, NULL);
-	const char *options = strstr(text, "Application Options:");
+	const char *options = strstr(text, "Options:\n");
 
 	printf("Usage: duotgt %s [OPTION...]%s%s\n\n%s\n", cmd->name, *cmd->arguments ? " " : "",
 	       cmd->arguments, cmd->summary);
 	if (options) /* the first lines of GLib's text say less than ours */
-		printf("\nOptions:%s", options + strlen("Application Options:"));
+		printf("\n%s", options);
 	g_free(text);
 }
 

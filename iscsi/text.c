@@ -177,11 +177,13 @@ static bool all_hex(const char *s)
  */
 static bool name_has_form(const char *name, size_t len)
 {
-	if (strncmp(name, "iqn.", 4) == 0)
-		return len > 4;
-	if (strncmp(name, "eui.", 4) == 0)
+	if (len <= 4)
+		return false;
+	if (memcmp(name, "iqn.", 4) == 0)
+		return true;
+	if (memcmp(name, "eui.", 4) == 0)
 		return len == 4 + 16 && all_hex(name + 4);
-	if (strncmp(name, "naa.", 4) == 0)
+	if (memcmp(name, "naa.", 4) == 0)
 		return (len == 4 + 16 || len == 4 + 32) && all_hex(name + 4);
 	return false;
 }

@@ -97,7 +97,7 @@ static void part_tell(const struct part *part, unsigned n_lost)
 		set_attention(part->itl, UA_LU_RESET);
 	else if (part->function == TMF_TARGET_RESET)
 		set_attention(part->itl, UA_BUS_RESET);
-	else if (part->function == TMF_CLEAR_TASK_SET && !part->own && n_lost)
+	else if (part->function == TMF_CLEAR_TASK_SET && n_lost)
 		set_attention(part->itl, UA_COMMANDS_CLEARED);
 }
 
@@ -122,13 +122,11 @@ static void part_run(struct engine_post *post)
 		part_waits_less(part);
 		return;
 	}
-	if (!part->own) {
+	if (!part->own)
 		part->last_seq = part->itl->nexus->task_seq;
-		n = count_tasks(part);
+	n = count_tasks(part);
+	if (!part->own) /* the asker was told at the start */
 		part_tell(part, n);
-	} else {
-		n = count_tasks(part);
-	}
 	if (part->function == TMF_ABORT_TASK && !n)
 		part->tmf->response = TMF_NO_TASK;
 	part->waits += n;

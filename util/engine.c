@@ -50,7 +50,7 @@ void engine_init(struct engine *engine, const struct engine_ops *ops)
 	engine->n_timers = engine->heap_cap = 0;
 	atomic_init(&engine->posts, NULL);
 	atomic_init(&engine->asleep, false);
-	engine->fired_ns = 0;
+	engine->fired_ns = engine->slow_until_ns = 0;
 	engine->now_ns = ops->clock(engine);
 }
 

@@ -137,42 +137,16 @@ static bool run_sock_op(struct epoll_engine *ep, struct engine_op *op)
 
 /* ---- files ---- */
 
-/* Whether the page cache may take it or have it; RWF_NOWAIT does not keep direct or synchronous
- * I/O from waiting for the medium. Asked each time: no one tells us when a number is reused. */
-static bool is_cached_io(const struct engine_op *op)
-{
-	int flags;
-
-	if (op->kind != OP_READV && op->kind != OP_WRITEV)
-		return false;
-	flags = fcntl(op->file.fd, F_GETFL);
-	if (flags < 0 || flags & O_DIRECT)
-		return false;
-	return op->kind == OP_READV ||
-	       (!(op->file.flags & ENGINE_WRITE_DSYNC) && !(flags & (O_DSYNC | O_SYNC)));
-}
-
-static ssize_t call_nowait(const struct engine_op *op)
-{
-	off_t offset = (off_t)op->file.offset;
-
-	if (op->kind == OP_READV)
-		return preadv2(op->file.fd, op->file.iov, op->file.n_iov, offset, RWF_NOWAIT);
-	return pwritev2(op->file.fd, op->file.iov, op->file.n_iov, offset, RWF_NOWAIT);
-}
-
 /* Return: whether it is complete; else a helper thread has it. */
 static bool run_file_op(struct engine_op *op)
 {
-	ssize_t n = is_cached_io(op) ? call_nowait(op) : -1;
+	int res;
 
-	if (n < 0) {
-		/* Whatever it was (not in the cache, a file system without RWF_NOWAIT, a real
-		 * error): the blocking call has the last word. */
+	if (!engine_file_try(op, &res)) {
 		engine_work_submit(op);
 		return false;
 	}
-	engine_complete(op, (int)n);
+	engine_complete(op, res);
 	return true;
 }
 

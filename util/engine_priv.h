@@ -39,6 +39,7 @@ struct engine {
 	const struct engine_ops *ops;
 	uint64_t now_ns;   /* when the last sleep ended */
 	uint64_t fired_ns; /* timers up to here have been looked at */
+	uint64_t slow_until_ns; /* till then, cached writes are taken to block */
 	bool stop;
 	struct list deferred;
 	struct engine_timer **heap; /* heap[1] fires first */
@@ -70,6 +71,9 @@ static inline void engine_complete(struct engine_op *op, int res)
 /* For ops->clock and ops->random: CLOCK_MONOTONIC and getrandom(2). */
 uint64_t engine_clock_monotonic(struct engine *engine);
 void engine_random_system(struct engine *engine, void *buf, size_t len);
+
+/* Does a read or write at once if the page cache can. Return: whether it did. */
+bool engine_file_try(struct engine_op *op, int *ret_res);
 
 /* The pool of helper threads: does the operation (work or file) the blocking way and posts the
  * completion back. */

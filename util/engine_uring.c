@@ -4,7 +4,9 @@
  * that the last turn has queued and waits for completions. Needs Linux 5.19 for provided buffer
  * rings: receives without a buffer of their own take one only when data has come.
  *
- * An operation stands in pending only while the submission queue has no room for it.
+ * An operation stands in pending only while the submission queue has no room for it, and a plain
+ * write in writes until the next turn tries it without the ring: io_uring sends each buffered
+ * write to a worker thread when the file system (ext4) has no RWF_NOWAIT for it.
  */
 #include "util/cleanup.h"
 #include "util/engine_priv.h"
@@ -35,7 +37,7 @@ struct uring_engine {
 	struct engine base;
 	struct io_uring ring;
 	bool enabled;
-	struct list pending;
+	struct list pending, writes;
 	int wake_fd;
 	bool wake_armed; /* a read of wake_fd is queued or under way */
 	eventfd_t wake_count;
@@ -139,21 +141,49 @@ static void prep(struct io_uring_sqe *sqe, struct engine_op *op)
 	io_uring_sqe_set_data(sqe, op);
 }
 
-static void ur_queue(struct engine *engine, struct engine_op *op)
+static void enqueue(struct uring_engine *ur, struct engine_op *op)
 {
-	struct uring_engine *ur = uring_of(engine);
 	struct io_uring_sqe *sqe = NULL;
 
-	if (op->kind == OP_WORK) {
-		engine_work_submit(op);
-		return;
-	}
 	if (list_empty(&ur->pending))
 		sqe = io_uring_get_sqe(&ur->ring);
 	if (sqe)
 		prep(sqe, op);
 	else
 		list_push_back(&ur->pending, &op->node);
+}
+
+static void ur_queue(struct engine *engine, struct engine_op *op)
+{
+	struct uring_engine *ur = uring_of(engine);
+
+	if (op->kind == OP_WORK)
+		engine_work_submit(op);
+	else if (op->kind == OP_WRITEV && !(op->file.flags & ENGINE_WRITE_DSYNC))
+		list_push_back(&ur->writes, &op->node);
+	else
+		enqueue(ur, op);
+}
+
+/* Return: how many were done at once; the rest goes to the ring. */
+static int try_writes(struct uring_engine *ur)
+{
+	struct list batch = LIST_INIT(batch);
+	struct list *node;
+	int n = 0, res;
+
+	list_splice_back(&batch, &ur->writes);
+	while ((node = list_pop_front(&batch))) {
+		struct engine_op *op = list_entry(node, struct engine_op, node);
+
+		if (engine_file_try(op, &res)) {
+			engine_complete(op, res);
+			n++;
+		} else {
+			enqueue(ur, op);
+		}
+	}
+	return n;
 }
 
 /* A free entry, if need be by submitting what is there. Return: 0 or -errno. */
@@ -318,16 +348,20 @@ static int ur_poll(struct engine *engine, uint64_t wait_until_ns)
 {
 	struct uring_engine *ur = uring_of(engine);
 	int r = ur->enabled ? 0 : enable(ur);
+	int n_done;
 
-	if (r >= 0)
-		r = fill_queue(ur);
-	/* No room in the queue (EAGAIN, EBUSY): no sleep, completions make room. */
+	if (r < 0)
+		return r;
+	n_done = try_writes(ur);
+	r = fill_queue(ur);
+	/* No sleep when a completion may have left something to run, nor when the queue has no
+	 * room (EAGAIN, EBUSY): taking completions makes room. */
 	if (r >= 0 || is_passing(r))
-		r = enter(ur, r < 0 ? 0 : wait_until_ns);
+		r = enter(ur, r < 0 || n_done ? 0 : wait_until_ns);
 	engine_slept(engine);
 	if (r < 0 && !is_passing(r))
 		return r;
-	return take_cqes(ur);
+	return n_done + take_cqes(ur);
 }
 
 static void ur_wake(struct engine *engine)
@@ -457,6 +491,7 @@ int engine_uring_new(const struct engine_config *cfg, struct engine **ret_engine
 		return -ENOMEM;
 	engine_init(&ur->base, &uring_ops);
 	list_init(&ur->pending);
+	list_init(&ur->writes);
 	ur->ring.ring_fd = -1;
 	/* Blocking: a non-blocking one would have its read fail instead of waiting. */
 	ur->wake_fd = eventfd(0, EFD_CLOEXEC);

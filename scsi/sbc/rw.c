@@ -16,7 +16,7 @@ static enum scsi_step read_range(struct scsi_task *task)
 	return scsi_task_read(task, NULL);
 }
 
-static enum scsi_step flush(struct scsi_task *task, enum scsi_step (*next)(struct scsi_task *))
+enum scsi_step sbc_flush(struct scsi_task *task, enum scsi_step (*next)(struct scsi_task *task))
 {
 	task->io.kind = DUOTGT_IO_FLUSH;
 	task->io.flags = 0;
@@ -44,7 +44,7 @@ static bool may_be_dirty(const struct scsi_lu *lu)
 enum scsi_step sbc_read(struct scsi_task *task)
 {
 	if ((task->cdb[1] & FUA) && task->n_blocks && may_be_dirty(task->lu))
-		return flush(task, read_range);
+		return sbc_flush(task, read_range);
 	return read_range(task);
 }
 
@@ -86,5 +86,5 @@ enum scsi_step sbc_sync(struct scsi_task *task)
 {
 	if (scsi_lu_view(task->lu)->read_only)
 		return scsi_good(task); /* no write can be waiting for it */
-	return flush(task, NULL);
+	return sbc_flush(task, NULL);
 }

@@ -23,6 +23,9 @@ enum scsi_step sbc_sync(struct scsi_task *task);
 enum scsi_step sbc_verify(struct scsi_task *task);
 enum scsi_step sbc_unmap(struct scsi_task *task);
 
+/* All completed writes to stable storage, then @next (NULL: GOOD). As scsi_task_io(). */
+enum scsi_step sbc_flush(struct scsi_task *task, enum scsi_step (*next)(struct scsi_task *task));
+
 /* Whether the LU is thin, so that UNMAP exists: scsi_op.offered. */
 bool sbc_unmap_offered(const struct scsi_lu *lu);
 

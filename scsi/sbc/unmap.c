@@ -27,13 +27,7 @@ bool sbc_unmap_offered(const struct scsi_lu *lu)
 /* With WCE 0, what GOOD is said to shall outlive a loss of power. */
 static enum scsi_step unmap_end(struct scsi_task *task)
 {
-	if (scsi_lu_view(task->lu)->write_cache)
-		return scsi_good(task);
-	task->io.kind = DUOTGT_IO_FLUSH;
-	task->io.flags = 0;
-	task->io.offset = 0;
-	task->io.len = 0;
-	return scsi_task_io(task, NULL);
+	return scsi_lu_view(task->lu)->write_cache ? scsi_good(task) : sbc_flush(task, NULL);
 }
 
 static enum scsi_step unmap_next(struct scsi_task *task)

@@ -4,6 +4,7 @@
  * Source: SPC-5 r22, SBC-4 r22.
  */
 #include "scsi/lu_priv.h"
+#include "scsi/sbc/sbc.h"
 #include "scsi/spc/spc.h"
 
 enum {
@@ -65,13 +66,7 @@ enum scsi_step spc_start_stop(struct scsi_task *task)
 	}
 	if ((task->cdb[4] & NO_FLUSH) || view->read_only)
 		return stop(task);
-	task->io.kind = DUOTGT_IO_FLUSH;
-	task->io.flags = 0;
-	task->io.iov = NULL;
-	task->io.n_iov = 0;
-	task->io.offset = 0;
-	task->io.len = 0;
-	return scsi_task_io(task, stop);
+	return sbc_flush(task, stop);
 }
 
 /* The medium cannot be removed, so there is nothing to prevent or allow, and it holds already. */

@@ -72,11 +72,15 @@ def judge(name, code, output):
         places = [f"{m.group(1)}:{m.group(2)} {m.group(3).strip()}"
                   for m in ASSERT_LINE.finditer(output)]
         return Outcome(name, FAIL, "; ".join(places[:3]) or last_failed(output), output, asserts)
-    skipped = re.findall(r"\[SKIPPED\]\s*(.*)", output)
+    # Of the test alone: iscsi-test-cu clears reservations before and after it, and says SKIPPED
+    # there, too, when there are none.
+    body = re.search(r"Test: \S+ \.\.\.(.*?)(?<![^\n.])passed", output, re.S)
+    if not body:
+        return Outcome(name, FAIL, "no result in the output", output)
+    skipped = re.findall(r"\[SKIPPED\]\s*(.*)", body.group(1))
     if skipped:
         return Outcome(name, SKIP, skipped[0].strip(), output)
-    body = re.search(r"Test: \S+ \.\.\.(.*?)passed", output, re.S)
-    if body and not body.group(1).strip():
+    if not body.group(1).strip():
         return Outcome(name, SKIP, "skipped without a word: libiscsi's test found the device "
                        "unfit, such as too small a maximum transfer length", output)
     return Outcome(name, PASS, "", output)

@@ -55,7 +55,8 @@ def replayed(outcome, url):
     address, iqn, lun = servers.split_url(url)
     session = initiator.Session(address, iqn)
     session.settle(lun)
-    write = session.start_write(initiator.write10(0, 8), bytes(8 * 512), lun=lun)
+    data = bytes(8 * 512)
+    write = session.start_write(initiator.write10(0, 8), data, lun=lun)
     reset = session.task_management(LUN_RESET, lun=lun)
     end = time.monotonic() + WAIT_SECONDS
     try:
@@ -64,6 +65,7 @@ def replayed(outcome, url):
             if pdu.opcode == wire.SCSI_RSP and pdu.itt == write and pdu.bhs[3] == 0:
                 continue
             if pdu.opcode == wire.R2T and pdu.itt == write:
+                session.send_burst(write, pdu.ttt, data, pdu.get32(40), pdu.get32(44), lun)
                 continue
             if pdu.opcode == wire.TMF_RSP and pdu.itt == reset:
                 session.close_quietly()

@@ -194,6 +194,8 @@ static const struct complaint complaints[] = {
 	{STORAGE("\"p\\u0061th\": 5"), 2, 30, "path: found 5"},
 	/* a name of the document's cannot steer a terminal */
 	{"{\"\\u001b[2J\": 1}", 1, 2, "[\"\\x1b[2J\"]: found an unknown key"},
+	{"{\"\xc2\x9b\": 1}", 1, 2, "[\"\\xc2\\x9b\"]: found an unknown key"},
+	{"{\"\\uD83D\\uDE00\": 1}", 1, 2, "[\"\\xf0\\x9f\\x98\\x80\"]: found"},
 	/* portals */
 	{"{" STORAGES ", \"iscsiportals\": [],\n" TARGETS "}", 1, 67, "expected a portal"},
 	{"{" STORAGES ", \"iscsiportals\": [{\"id\": 1, \"portal\": \"localhost\"}],\n" TARGETS "}",

@@ -111,6 +111,8 @@ def spoilt_write(session, data):
                 assert answer.bhs[3] != 0, "GOOD for data with a wrong digest"
                 return
             assert answer.opcode in (wire.REJECT, wire.ASYNC_MSG, wire.R2T), answer
+            if immediate and answer.opcode == wire.REJECT:
+                return  # the command itself was rejected: there is no task
     except (wire.Closed, TimeoutError):
         return
 

@@ -24,8 +24,11 @@ def manage(session, function, **more):
 
 
 def late_data_is_dropped(session, pdu, ttt):
-    """What comes for a task that is gone changes nothing and costs the session nothing more than
-    a Reject."""
+    """
+    Once the task is said to be gone it changes the medium no more. What comes for it costs the
+    session nothing more than a Reject.
+    """
+    session.write(0, b"\x77" * 4096)
     session.send_burst(pdu.itt, ttt, b"\xEE" * 4096, 0, 4096)
     itt = session.send(wire.Pdu(wire.NOP_OUT, immediate=True, itt=session.new_itt(),
                                 ttt=wire.RESERVED_TAG, data=b"after late data"))
@@ -34,7 +37,7 @@ def late_data_is_dropped(session, pdu, ttt):
         if answer.opcode == wire.NOP_IN and answer.itt == itt:
             break
         equal(answer.opcode, wire.REJECT, f"{answer} in answer to late data")
-    equal_bytes(session.read(0, 8), bytes(4096), "blocks of the aborted write")
+    equal_bytes(session.read(0, 8), b"\x77" * 4096, "blocks of the aborted write")
 
 
 @promise
@@ -52,11 +55,14 @@ def abort_task_ends_a_write(place):
 
 @promise
 def abort_task_set_and_resets_end_writes(place):
+    """They wait for the data that was asked for (RFC 7143 4.2.3.3); the write has no status."""
     for function in (ABORT_TASK_SET, CLEAR_TASK_SET, LUN_RESET, WARM_RESET):
         with place.serve() as server:
             session = login(server, keys=R2T_ONLY)
             pdu, ttt = held_write(session)
-            equal(manage(session, function), COMPLETE, f"response to function {function}")
+            itt = session.task_management(function)
+            session.send_burst(pdu.itt, ttt, b"\xEE" * 4096, 0, 4096)
+            equal(session.expect(wire.TMF_RSP, itt).bhs[2], COMPLETE, f"function {function}")
             for _ in range(3):  # a reset leaves unit attentions
                 if session.command(TUR).status == 0:
                     break

@@ -245,7 +245,10 @@ CONVERSATION(text_in_pieces,
 	{SECURITY, STAY | MORE, I_NAME, 0, STAY, ""},
 	{SECURITY, STAY | MORE, "", 0, STAY, ""},
 	{SECURITY, STAY | MORE, T_NAME, 0, STAY, ""},
-	{SECURITY, OPERATIONAL, "AuthMethod=None", 0, OPERATIONAL, TAG " AuthMethod=None"});
+	{SECURITY, OPERATIONAL, "AuthMethod=None", 0, OPERATIONAL, TAG " AuthMethod=None"},
+	{OPERATIONAL, STAY | MORE, "InitialR2T=No", 0, STAY, ""},
+	{OPERATIONAL, FULL_FEATURE, "X-a=b", 0, FULL_FEATURE,
+	 "InitialR2T=No X-a=NotUnderstood " OURS});
 
 /* moves that are none */
 CONVERSATION(security_to_itself, {SECURITY, SECURITY, NAMES, LOGIN_INITIATOR_ERROR, OVER, NULL});
@@ -374,6 +377,8 @@ static void a_login_keeps_its_header(void **state)
 
 static void only_login_requests(void **state)
 {
+	static const uint8_t no_isid[6];
+
 	(void)state;
 	for (uint8_t opcode = 0; opcode < 0x40; opcode++)
 		for (int later = 0; later <= 1; later++) {
@@ -384,12 +389,17 @@ static void only_login_requests(void **state)
 			if (later)
 				say(login, SECURITY, STAY, NAMES);
 			req.b[0] = opcode;
+			if (opcode != OP_LOGIN_REQ)
+				req.b[8] = 0x77;
 			answer = ask(login, &req, NULL, 0);
 			if (opcode == OP_LOGIN_REQ)
 				assert_int_equal(status_of(&answer),
 						 later ? 0 : LOGIN_MISSING_PARAMETER);
 			else
 				assert_int_equal(status_of(&answer), LOGIN_INVALID_DURING_LOGIN);
+			/* Not what lies in the place of an ISID. */
+			if (opcode != OP_LOGIN_REQ)
+				assert_memory_equal(answer.bhs.b + 8, later ? isid : no_isid, 6);
 			iscsi_login_free(login);
 		}
 }
@@ -484,13 +494,15 @@ static void a_second_connection_names_its_session(void **state)
 static void strict_digests_end_a_login(void **state)
 {
 	static const struct {
+		enum login_stage from;
 		const char *sent;
 		enum iscsi_login_status status;
 	} rows[] = {
-		{NAMES " HeaderDigest=CRC32C", LOGIN_SUCCESS},
-		{NAMES " HeaderDigest=None,CRC32C", LOGIN_SUCCESS},
-		{NAMES " HeaderDigest=None", LOGIN_INITIATOR_ERROR},
-		{NAMES, LOGIN_INITIATOR_ERROR},
+		{OPERATIONAL, NAMES " HeaderDigest=CRC32C", LOGIN_SUCCESS},
+		{OPERATIONAL, NAMES " HeaderDigest=None,CRC32C", LOGIN_SUCCESS},
+		{OPERATIONAL, NAMES " HeaderDigest=None", LOGIN_INITIATOR_ERROR},
+		{OPERATIONAL, NAMES, LOGIN_INITIATOR_ERROR},
+		{SECURITY, NAMES, LOGIN_INITIATOR_ERROR},
 	};
 
 	(void)state;
@@ -499,7 +511,7 @@ static void strict_digests_end_a_login(void **state)
 		struct iscsi_login_answer answer;
 
 		limits.header_digest = DIGEST_CRC32C;
-		answer = say(login, OPERATIONAL, FULL_FEATURE, rows[i].sent);
+		answer = say(login, rows[i].from, FULL_FEATURE, rows[i].sent);
 		assert_int_equal(status_of(&answer), rows[i].status);
 		iscsi_login_free(login);
 	}

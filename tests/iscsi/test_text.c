@@ -197,6 +197,7 @@ static void names_are_folded_and_checked(void **state)
 		{"iqn.\xe0\x80\xaf", NULL},	/* the same */
 		{"iqn.\xed\xa0\x80", NULL},	/* a surrogate */
 		{"iqn.\xf4\x90\x80\x80", NULL}, /* past the last character */
+		{"iqn.\xfc\x80\x80\x80", NULL}, /* a first byte that is none */
 		{"iqn.\xc2\x85", NULL},		/* a control character */
 		{"eui.02004567A425678", NULL},
 		{"eui.02004567A425678D0", NULL},

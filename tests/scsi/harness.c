@@ -154,7 +154,7 @@ static uint8_t *play(struct harness *h, const struct sent *sent, struct sent_tas
 	uint64_t in = min_u64(task->need_in, sent->expect_in);
 	uint64_t out = min_u64(task->need_out, sent->out_len);
 	size_t len = in ? in : out;
-	struct iovec iov[MAX_SEGMENTS];
+	struct iovec iov[MAX_SEGMENTS], lent[MAX_SEGMENTS];
 	uint8_t *buf = NULL;
 
 	assert_false(task->need_in && task->need_out);
@@ -167,12 +167,15 @@ static uint8_t *play(struct harness *h, const struct sent *sent, struct sent_tas
 	}
 	task->iov = iov;
 	task->n_iov = cut(buf, len, sent->n_segments, iov);
+	memcpy(lent, iov, sizeof(iov[0]) * (size_t)task->n_iov);
 	if (scsi_task_run(task) == SCSI_PENDING) {
 		h->answer.was_pending = true;
 		assert_false(st->done);
 		harness_wait(h, &st->done);
 	}
 	assert_false(task->pending);
+	if (len) /* segments are lent, and come back as they were */
+		assert_memory_equal(iov, lent, sizeof(iov[0]) * (size_t)task->n_iov);
 	return buf;
 }
 

@@ -4,6 +4,7 @@
 #include "tests/scsi/harness.h"
 #include "tests/scsi/spy.h"
 #include "util/bytes.h"
+#include <stdio.h>
 #include <string.h>
 
 #define for_each_op(op) for (const struct scsi_op *op = scsi_disk_ops; op->name; op++)
@@ -39,6 +40,52 @@ static void rows_are_in_order(void **state)
 		assert_true(key > last);
 		last = key;
 	}
+}
+
+/* The bits that are honoured, said a second time, so that a slip in a row does not go unseen. */
+static const char *const usages[] = {
+	"000000000004",
+	"03010000ff04",
+	"081fffffff04",
+	"0a1fffffff04",
+	"1201ffffff04",
+	"1a08ffffff04",
+	"1b0100000504",
+	"1e0000000104",
+	"25000000000000000004",
+	"2818ffffffff00ffff04",
+	"2a18ffffffff00ffff04",
+	"2f16ffffffff00ffff04",
+	"3502ffffffff00ffff04",
+	"42000000000000ffff04",
+	"5a18ffff000000ffff04",
+	"8818ffffffffffffffffffffffff0004",
+	"8a18ffffffffffffffffffffffff0004",
+	"8f16ffffffffffffffffffffffff0004",
+	"9102ffffffffffffffffffffffff0004",
+	"9e100000000000000000ffffffff0004",
+	"a000ff000000ffffffff0004",
+	"a30c87ffffffffffffff0004",
+	"a30d80000000ffffffff0004",
+	"a818ffffffffffffffff0004",
+	"aa18ffffffffffffffff0004",
+	"af16ffffffffffffffff0004",
+};
+
+static void usage_is_as_meant(void **state)
+{
+	unsigned n = 0;
+
+	(void)state;
+	for_each_op (op) {
+		char text[2 * SCSI_CDB_MAX + 1] = "";
+
+		for (unsigned i = 0; i < op->cdb_len; i++)
+			snprintf(text + 2 * i, 3, "%02x", op->usage[i]);
+		assert_true(n < sizeof(usages) / sizeof(usages[0]));
+		assert_string_equal(text, usages[n++]);
+	}
+	assert_int_equal(n, sizeof(usages) / sizeof(usages[0]));
 }
 
 /* Each bit that a row does not honour is refused, with a pointer at it. */
@@ -236,13 +283,10 @@ static void task_management(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(every_row_is_sound),
-		cmocka_unit_test(rows_are_in_order),
-		cmocka_unit_test(reserved_bits_are_refused),
-		cmocka_unit_test(all_commands),
-		cmocka_unit_test(one_command),
-		cmocka_unit_test(what_is_not_there),
-		cmocka_unit_test(allocation_length_only_cuts),
+		cmocka_unit_test(every_row_is_sound), cmocka_unit_test(rows_are_in_order),
+		cmocka_unit_test(usage_is_as_meant),  cmocka_unit_test(reserved_bits_are_refused),
+		cmocka_unit_test(all_commands),	      cmocka_unit_test(one_command),
+		cmocka_unit_test(what_is_not_there),  cmocka_unit_test(allocation_length_only_cuts),
 		cmocka_unit_test(task_management),
 	};
 

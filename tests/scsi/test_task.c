@@ -457,8 +457,9 @@ static void bad_configurations_are_refused(void **state)
 	static const struct {
 		uint32_t block_size, max_transfer;
 		uint64_t size;
-	} bad[] = {{0, 4096, 4096}, {256, 4096, 4096},	{513, 4096, 4096},  {8192, 8192, 8192},
-		   {512, 0, 4096},  {4096, 6144, 4096}, {4096, 4096, 4095}, {512, 4096, 0}};
+	} bad[] = {{0, 4096, 4096},    {256, 4096, 4096},  {513, 4096, 4096},
+		   {8192, 8192, 8192}, {512, 0, 4096},	   {4096, 6144, 4096},
+		   {4096, 4096, 4095}, {1536, 6144, 6144}, {512, 4096, 0}};
 	struct scsi_lu_config cfg = harness_lu_config();
 	struct scsi_lu *lu;
 

@@ -140,8 +140,10 @@ static void lists_of_odd_lengths(void **state)
 	assert_good(send_list(&h, list, 0)); /* no list is no error */
 	for (size_t n = 1; n < len; n++)
 		assert_check(send_list(&h, list, n), SENSE_PARAMETER_LIST_LENGTH);
+	be16_put(list + 2, 31); /* of which the list has 16 */
+	assert_check(send_list(&h, list, 8 + 16), SENSE_PARAMETER_LIST_LENGTH);
 	assert_int_equal(spy.n[DUOTGT_IO_DISCARD], 0);
-	be16_put(list + 2, 31); /* the second descriptor is not whole: ignored */
+	/* the second descriptor is not whole: ignored */
 	assert_good(send_list(&h, list, len));
 	assert_true(all_are(0, 0, 1) && all_are(0xdd, 1, 1));
 	be16_put(list + 2, 0);

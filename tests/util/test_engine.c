@@ -1,80 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What util/engine.h promises, kept by both engines. A lost wake-up shows as SIGALRM. */
-#include "util/cleanup.h"
-#include "util/engine.h"
-#include <arpa/inet.h>
-#include <errno.h>
+/* What util/engine.h promises about sockets and files, kept by both engines. */
+#include "tests/util/engine_harness.h"
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <pthread.h>
-#include <semaphore.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-
-#include <cmocka.h>
 
 enum { PIECE = 4096 };
-
-/* An operation with what came of it. */
-struct call {
-	struct engine_op op;
-	int res;
-	unsigned n_done;
-	char bytes[64]; /* of recv_some */
-};
-
-static void call_done(struct engine_op *op, int res)
-{
-	struct call *call = container_of(op, struct call, op);
-
-	call->res = res;
-	call->n_done++;
-	if (op->buf && res > 0)
-		memcpy(call->bytes, op->buf, res < 64 ? (size_t)res : 64);
-}
-
-static struct engine_op *fresh(struct call *call)
-{
-	memset(call, 0, sizeof(*call));
-	call->op.done = call_done;
-	return &call->op;
-}
-
-/* Turns until it is done. That it is not done at the start is a promise, too. */
-static int finish(struct engine *engine, struct call *call)
-{
-	assert_int_equal(call->n_done, 0);
-	while (!call->n_done)
-		assert_true(engine_turn(engine, true) >= 0);
-	assert_int_equal(call->n_done, 1);
-	return call->res;
-}
-
-static void set_up(struct engine **ret_engine, void **state, unsigned depth)
-{
-	enum engine_kind kind = *(enum engine_kind *)*state;
-	struct engine_config cfg = {.queue_depth = depth};
-	int r = engine_new(kind, &cfg, ret_engine);
-
-	if (kind == ENGINE_URING && (r == -ENOSYS || r == -EPERM))
-		skip();
-	assert_int_equal(r, 0);
-}
-
-DEFINE_SCOPED(struct engine *, engine_free)
-#define scoped_engine(name, depth)                                                                 \
-	scoped(engine_free) struct engine *name = NULL;                                            \
-	set_up(&name, state, depth)
 
 static void open_pair(struct engine *engine, struct engine_sock *a, struct engine_sock *b)
 {
@@ -360,9 +293,8 @@ static void many_sockets_share_few_buffers(void **state)
 
 /* ---- files ---- */
 
-static void reads_and_writes_files(void **state)
+static void read_and_write(struct engine *engine)
 {
-	scoped_engine(engine, 0);
 	static char ones[PIECE], twos[PIECE], buf[3 * PIECE];
 	struct iovec src[] = {{ones, PIECE}, {twos, PIECE}},
 		     dst[] = {{buf, 10}, {buf + 10, 3 * PIECE - 10}};
@@ -388,6 +320,15 @@ static void reads_and_writes_files(void **state)
 	assert_int_equal(finish(engine, &call), 10);
 	engine_readv(engine, fresh(&call), fd, dst, 1, 3 * PIECE);
 	assert_int_equal(finish(engine, &call), 0);
+}
+
+static void reads_and_writes_files(void **state)
+{
+	scoped_engine(engine, 0);
+
+	read_and_write(engine);
+	engine->slow_until_ns = UINT64_MAX; /* as after a write that blocked */
+	read_and_write(engine);
 }
 
 static void discards_a_hole(void **state)
@@ -508,248 +449,6 @@ static void busy_files_do_not_starve_sockets(void **state)
 	engine_sock_close(engine, &b);
 }
 
-/* ---- timers and deferred work ---- */
-
-enum { N_TIMERS = 500 };
-
-struct alarm {
-	struct engine_timer timer;
-	struct engine *engine;
-	unsigned n_fired, n_again;
-	uint64_t want_ns, *last_ns;
-};
-
-static void alarm_fired(struct engine_timer *timer)
-{
-	struct alarm *alarm_ = container_of(timer, struct alarm, timer);
-
-	alarm_->n_fired++;
-	assert_true(alarm_->want_ns <= engine_now(alarm_->engine));
-	if (alarm_->last_ns) {
-		assert_true(*alarm_->last_ns <= alarm_->want_ns);
-		*alarm_->last_ns = alarm_->want_ns;
-	}
-	if (alarm_->n_again) {
-		alarm_->n_again--;
-		engine_timer_set(alarm_->engine, timer, 0);
-	}
-}
-
-static void timers_fire_in_order(void **state)
-{
-	scoped_engine(engine, 0);
-	struct alarm *all = calloc(N_TIMERS, sizeof(*all));
-	unsigned n_fired = 0, n_set = 0, dice = 1;
-	uint64_t start = engine_now(engine) + 1000000, last = 0;
-
-	for (unsigned i = 0; i < 3 * N_TIMERS; i++) {
-		struct alarm *one = &all[i % N_TIMERS];
-
-		dice = dice * 1103515245 + 12345;
-		*one = (struct alarm){.timer = one->timer, .engine = engine, .last_ns = &last};
-		one->timer.fire = alarm_fired;
-		one->want_ns = start + (dice >> 16) % 5000 * 1000;
-		engine_timer_set(engine, &one->timer, one->want_ns); /* the last setting counts */
-		if (dice >> 8 & 1)
-			engine_timer_cancel(engine, &one->timer);
-		if (dice >> 9 & 1)
-			engine_timer_cancel(engine, &one->timer); /* maybe for a second time */
-	}
-	for (unsigned i = 0; i < N_TIMERS; i++)
-		n_set += all[i].timer.heap_i != 0;
-	assert_in_range(n_set, 1, N_TIMERS - 1);
-	for (unsigned n_turns = 0; n_fired < n_set; n_turns++) {
-		assert_true(engine_turn(engine, true) >= 0);
-		for (unsigned i = n_fired = 0; i < N_TIMERS; i++)
-			n_fired += all[i].n_fired;
-		assert_true(n_turns < 3 * N_TIMERS); /* it sleeps until the next one is due */
-	}
-	assert_int_equal(n_fired, n_set);
-	free(all);
-}
-
-static void past_timers_fire_once_a_turn(void **state)
-{
-	scoped_engine(engine, 0);
-	struct alarm self = {.timer.fire = alarm_fired, .engine = engine, .n_again = 3};
-
-	engine_timer_set(engine, &self.timer, 0);
-	assert_int_equal(self.n_fired, 0);
-	for (unsigned i = 1; i <= 4; i++) {
-		assert_int_equal(engine_turn(engine, true), 1);
-		assert_int_equal(self.n_fired, i);
-	}
-	assert_int_equal(engine_turn(engine, false), 0);
-}
-
-struct chore {
-	struct engine_defer defer;
-	struct engine *engine;
-	struct chore *next;
-	unsigned n_runs;
-};
-
-static void chore_run(struct engine_defer *defer)
-{
-	struct chore *chore = container_of(defer, struct chore, defer);
-
-	chore->n_runs++;
-	if (chore->next)
-		engine_defer(chore->engine, &chore->next->defer);
-}
-
-static void deferred_work_ends_the_turn(void **state)
-{
-	scoped_engine(engine, 0);
-	struct chore second = {.defer.run = chore_run, .engine = engine};
-	struct chore first = {.defer.run = chore_run, .engine = engine, .next = &second};
-
-	list_init(&first.defer.node);
-	list_init(&second.defer.node);
-	engine_defer(engine, &first.defer);
-	engine_defer(engine, &first.defer);
-	assert_int_equal(first.n_runs, 0);
-	assert_true(engine_turn(engine, true) >= 0); /* does not sleep */
-	assert_int_equal(first.n_runs, 1);
-	assert_int_equal(second.n_runs, 1); /* in the same turn */
-	engine_turn(engine, false);
-	assert_int_equal(first.n_runs, 1);
-	assert_int_equal(second.n_runs, 1);
-}
-
-/* ---- threads ---- */
-
-enum { N_THREADS = 4, N_POSTS = 20000 };
-
-struct parcel {
-	struct engine_post post;
-	unsigned *next_no, no;
-};
-
-struct sender {
-	struct engine *engine;
-	struct parcel *parcels;
-	unsigned next_no;
-	pthread_t thread;
-};
-
-static void parcel_arrived(struct engine_post *post)
-{
-	struct parcel *parcel = container_of(post, struct parcel, post);
-
-	assert_int_equal(parcel->no, *parcel->next_no);
-	++*parcel->next_no;
-}
-
-static void *send_parcels(void *arg)
-{
-	struct sender *sender = arg;
-
-	for (unsigned i = 0; i < N_POSTS; i++)
-		engine_post(sender->engine, &sender->parcels[i].post);
-	return NULL;
-}
-
-static void posts_arrive_in_order(void **state)
-{
-	scoped_engine(engine, 0);
-	struct sender senders[N_THREADS] = {0};
-	int n = 0;
-
-	for (int t = 0; t < N_THREADS; t++) {
-		struct sender *sender = &senders[t];
-
-		sender->engine = engine;
-		sender->parcels = calloc(N_POSTS, sizeof(*sender->parcels));
-		for (unsigned i = 0; i < N_POSTS; i++)
-			sender->parcels[i] =
-				(struct parcel){{.run = parcel_arrived}, &sender->next_no, i};
-		assert_int_equal(pthread_create(&sender->thread, NULL, send_parcels, sender), 0);
-	}
-	while (n < N_THREADS * N_POSTS) {
-		int r = engine_turn(engine, true);
-
-		assert_true(r >= 0);
-		n += r;
-	}
-	for (int t = 0; t < N_THREADS; t++) {
-		pthread_join(senders[t].thread, NULL);
-		assert_int_equal(senders[t].next_no, N_POSTS);
-		free(senders[t].parcels);
-	}
-}
-
-struct knock {
-	struct engine_post post;
-	struct engine *engine;
-	sem_t answered;
-	bool last;
-};
-
-static void knock_run(struct engine_post *post)
-{
-	struct knock *knock = container_of(post, struct knock, post);
-
-	if (knock->last)
-		engine_stop(knock->engine);
-	sem_post(&knock->answered);
-}
-
-static void *run_engine(void *arg)
-{
-	return (void *)(intptr_t)engine_run(arg);
-}
-
-/* The engine is made here, runs there, and sleeps each time, or nearly, when the post comes. */
-static void a_post_ends_the_sleep(void **state)
-{
-	scoped_engine(engine, 0);
-	struct knock knock = {.post.run = knock_run, .engine = engine};
-	pthread_t thread;
-	void *r;
-
-	sem_init(&knock.answered, 0, 0);
-	assert_int_equal(pthread_create(&thread, NULL, run_engine, engine), 0);
-	for (int i = 0; i < 2000; i++) {
-		knock.last = i == 1999;
-		engine_post(engine, &knock.post);
-		while (sem_wait(&knock.answered) < 0)
-			;
-		if (i % 10 == 0)
-			usleep(500);
-	}
-	pthread_join(thread, &r);
-	assert_null(r);
-	sem_destroy(&knock.answered);
-}
-
-static int work_here(void *arg)
-{
-	return pthread_equal(*(pthread_t *)arg, pthread_self()) ? -EDEADLK : 42;
-}
-
-static void work_runs_elsewhere(void **state)
-{
-	enum { N = 60 };
-	scoped_engine(engine, 0);
-	pthread_t self = pthread_self();
-	struct call calls[N];
-	unsigned n = 0;
-
-	for (int i = 0; i < N; i++)
-		engine_work(engine, fresh(&calls[i]), work_here, &self);
-	while (n < N) {
-		int r = engine_turn(engine, true);
-
-		assert_true(r >= 0);
-		n += (unsigned)r;
-	}
-	for (int i = 0; i < N; i++) {
-		assert_int_equal(calls[i].n_done, 1);
-		assert_int_equal(calls[i].res, 42);
-	}
-}
-
 /* ---- what done may do ---- */
 
 struct owner {
@@ -783,6 +482,12 @@ static struct owner *owner_new(struct engine *engine, unsigned *n_gone)
 	return owner;
 }
 
+static int no_work(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
 /* Run with AddressSanitizer, this finds any look back at an operation or a socket. */
 static void done_may_free_everything(void **state)
 {
@@ -790,16 +495,12 @@ static void done_may_free_everything(void **state)
 	scoped(close) int fd = temp_file();
 	struct engine_sock far[3];
 	struct engine_sock *victim = malloc(sizeof(*victim));
-	struct owner *reader = owner_new(engine, &(unsigned){0}), *sender, *file, *worker;
 	unsigned n_gone = 0;
+	struct owner *reader = owner_new(engine, &n_gone), *sender = owner_new(engine, &n_gone);
+	struct owner *file = owner_new(engine, &n_gone), *worker = owner_new(engine, &n_gone);
 	static char buf[4];
 	static struct iovec iov = {buf, 4};
-	pthread_t self = pthread_self();
 
-	reader->n_gone = &n_gone;
-	sender = owner_new(engine, &n_gone);
-	file = owner_new(engine, &n_gone);
-	worker = owner_new(engine, &n_gone);
 	open_pair(engine, &reader->sock, &far[0]);
 	open_pair(engine, &sender->sock, &far[1]);
 	open_pair(engine, victim, &far[2]);
@@ -810,7 +511,7 @@ static void done_may_free_everything(void **state)
 	assert_int_equal(send(far[2].fd, "data", 4, 0), 4);
 	engine_send(engine, &sender->sock, &sender->op, &iov, 1);
 	engine_readv(engine, &file->op, fd, &iov, 1, 0);
-	engine_work(engine, &worker->op, work_here, &self);
+	engine_work(engine, &worker->op, no_work, NULL);
 	while (n_gone < 4)
 		assert_true(engine_turn(engine, true) >= 0);
 	for (int i = 0; i < 3; i++)
@@ -848,71 +549,9 @@ static void done_waits_for_the_loop(void **state)
 	engine_sock_close(engine, &b);
 }
 
-/* ---- choosing one ---- */
-
-static int forbid_io_uring(void)
-{
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_io_uring_setup, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = {.len = 4, .filter = code};
-
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
-}
-
-/* As in a container: in a child, since a filter cannot be taken off again. */
-static void falls_back_to_epoll(void **state)
-{
-	pid_t pid = fork();
-	int status;
-
-	(void)state;
-	if (pid == 0) {
-		struct engine *engine = NULL;
-		int r;
-
-		if (forbid_io_uring())
-			_exit(2);
-		r = engine_new(ENGINE_URING, NULL, &engine);
-		if ((r != -EPERM && r != -ENOSYS) || engine)
-			_exit(3);
-		if (engine_new(ENGINE_AUTO, NULL, &engine) || strcmp(engine_name(engine), "epoll"))
-			_exit(4);
-		engine_free(engine);
-		_exit(0);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_int_equal(status, 0);
-}
-
-static void has_a_name_and_chance(void **state)
-{
-	scoped_engine(engine, 0);
-	bool uring = *(enum engine_kind *)*state == ENGINE_URING;
-	uint8_t a[300] = {0}, b[300] = {0};
-
-	assert_string_equal(engine_name(engine), uring ? "io_uring" : "epoll");
-	engine_random(engine, a, sizeof(a));
-	engine_random(engine, b, sizeof(b));
-	assert_memory_not_equal(a, b, sizeof(a));
-	assert_memory_not_equal(a + 268, b + 268, 32);
-	engine_free(NULL);
-}
-
-static enum engine_kind kinds[] = {ENGINE_EPOLL, ENGINE_URING};
-
-#define on_both(test)                                                                              \
-	{#test " (epoll)", test, NULL, NULL, &kinds[0]},                                           \
-	{                                                                                          \
-#test " (io_uring)", test, NULL, NULL, &kinds[1]                                   \
-	}
-
 int main(void)
 {
+	/* clang-format off */
 	const struct CMUnitTest tests[] = {
 		on_both(echoes_over_tcp),
 		on_both(sees_the_end_of_the_stream),
@@ -925,17 +564,10 @@ int main(void)
 		on_both(file_errors_come_back),
 		on_both(no_operation_is_lost),
 		on_both(busy_files_do_not_starve_sockets),
-		on_both(timers_fire_in_order),
-		on_both(past_timers_fire_once_a_turn),
-		on_both(deferred_work_ends_the_turn),
-		on_both(posts_arrive_in_order),
-		on_both(a_post_ends_the_sleep),
-		on_both(work_runs_elsewhere),
 		on_both(done_may_free_everything),
 		on_both(done_waits_for_the_loop),
-		on_both(has_a_name_and_chance),
-		cmocka_unit_test(falls_back_to_epoll),
 	};
+	/* clang-format on */
 
 	alarm(120);
 	return cmocka_run_group_tests(tests, NULL, NULL);

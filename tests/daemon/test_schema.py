@@ -1,0 +1,262 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""
+Holds the JSON Schema and the parser together: the same keys with the same types and ranges, and
+one verdict on the same documents, but for what a schema cannot say.
+"""
+
+import copy
+import glob
+import json
+import os
+import tempfile
+import unittest
+
+import jsonschema
+
+import common
+
+SCHEMA = common.load_schema()
+JUDGE = jsonschema.Draft202012Validator(SCHEMA)
+IQN = "iqn.2026-11.org.example:a"
+
+# A document with all keys.
+FULL = {
+    "$schema": "duotgt.schema.json", "version": 1,
+    "storages": [
+        {"deviceID": 1, "path": "file:/srv/a", "online": True, "thinProvisioning": False,
+         "blockShift": 9, "backendType": "file", "enableNUMA": True, "numaNode": 0,
+         "ioUringQueueDepth": 64, "deviceSize": 1048576, "readOnly": False, "direct": False,
+         "writeCache": True, "uuid": "00112233-4455-6677-8899-aabbccddeeff"},
+        {"deviceID": 2, "backendType": "ram", "deviceSize": 4096},
+    ],
+    "iscsiportals": [{"id": 0, "portal": "127.0.0.1:0"}],
+    "iscsitargets": {IQN: {
+        "tpgts": {"1": [0]}, "luns": {"0": 1},
+        "parameters": {
+            "InitialR2T": "No", "ImmediateData": True, "MaxBurstLength": 16777215,
+            "FirstBurstLength": 1024, "MaxRecvDataSegmentLength": 8192, "MaxOutstandingR2T": 1,
+            "DefaultTime2Wait": 2, "DefaultTime2Retain": 0, "HeaderDigest": "None",
+            "DataDigest": "CRC32C,None"}}},
+    "performance": {
+        "enableNUMA": True, "enableIoUring": False, "ioUringQueueDepth": 64,
+        "numaBufferPoolSize": 64, "numaBufferSize": 65536, "reactors": 2, "engine": "epoll"},
+}
+
+# Where the parser's tables are found in the document, and in the schema.
+PLACES = {
+    "": ((), SCHEMA),
+    "storages[]": (("storages", 0), SCHEMA["$defs"]["storage"]),
+    "iscsiportals[]": (("iscsiportals", 0), SCHEMA["$defs"]["portal"]),
+    "iscsitargets{}": (("iscsitargets", IQN), SCHEMA["$defs"]["target"]),
+    "iscsitargets{}.parameters": (("iscsitargets", IQN, "parameters"),
+                                  SCHEMA["$defs"]["parameters"]),
+    "performance": (("performance",), SCHEMA["$defs"]["performance"]),
+}
+
+# (what is set where, the value): refused by both
+BAD = [
+    (("storages",), []), (("iscsiportals",), []), (("iscsitargets",), {}),
+    (("storages", 1), 7), (("iscsiportals", 0), None),
+    (("storages", 0, "path"), "C:foo"), (("storages", 0, "path"), "iouring:/a"),
+    (("storages", 0, "blockShift"), 8), (("storages", 0, "blockShift"), 1),
+    (("storages", 0, "uuid"), "00112233445566778899aabbccddeeff"),
+    (("storages", 1), {"deviceID": 2, "deviceSize": 512}),
+    (("storages", 1), {"deviceID": 2, "path": "/x", "numaNode": 0}),
+    (("iscsiportals", 0, "portal"), "localhost:3260"), (("iscsiportals", 0, "portal"), "::1"),
+    (("iscsiportals", 0, "portal"), ""), (("iscsiportals", 0, "portal"), "127.0.0.1:x"),
+    (("iscsitargets", "disk"), FULL["iscsitargets"][IQN]),
+    (("iscsitargets", "iqn."), FULL["iscsitargets"][IQN]),
+    (("iscsitargets", "iqn.2026-11.org.example:a b"), FULL["iscsitargets"][IQN]),
+    (("iscsitargets", "eui.0123"), FULL["iscsitargets"][IQN]),
+    (("iscsitargets", IQN, "tpgts"), {}), (("iscsitargets", IQN, "luns"), {}),
+    (("iscsitargets", IQN, "tpgts", "0"), [0]), (("iscsitargets", IQN, "tpgts", "01"), [0]),
+    (("iscsitargets", IQN, "tpgts", "1"), []), (("iscsitargets", IQN, "tpgts", "1"), [0, 0]),
+    (("iscsitargets", IQN, "tpgts", "1"), 0), (("iscsitargets", IQN, "tpgts", "1"), ["0"]),
+    (("iscsitargets", IQN, "luns", "00"), 1), (("iscsitargets", IQN, "luns", "-1"), 1),
+    (("iscsitargets", IQN, "luns", "0"), "1"), (("iscsitargets", IQN, "luns", ""), 1),
+    (("performance", "numaBufferSize"), 100000), (("performance", "numaBufferPoolSize"), 15),
+]
+
+# refused by the parser; more than a schema can say
+BEYOND = [
+    (("storages", 1, "deviceID"), 1), (("storages", 0, "deviceSize"), 100),
+    (("storages", 1, "path"), "ram:1M"), (("storages", 1, "direct"), True),
+    (("storages", 0, "path"), "file:"), (("iscsiportals", 0, "portal"), "1.2.3:4"),
+    (("iscsiportals", 0, "portal"), "1.2.3.4:65536"),
+    (("iscsiportals", 0, "id"), 1), (("iscsitargets", IQN, "luns", "0"), 3),
+    (("iscsitargets", IQN, "luns", "16384"), 1), (("iscsitargets", IQN, "tpgts", "65536"), [0]),
+    (("iscsitargets", IQN, "tpgts", "2"), [0]),
+    (("iscsitargets", IQN.upper()), FULL["iscsitargets"][IQN]),
+    (("iscsitargets", IQN, "parameters", "MaxBurstLength"), 1023),
+    (("performance", "enableNUMA"), False), (("performance", "enableIoUring"), True),
+    (("storages", 0, "blockShift"), 9.0),
+]
+
+GOOD = [
+    (("version",), 1), (("storages", 0, "blockShift"), 0), (("storages", 0, "path"), "rel.img"),
+    (("storages", 0, "path"), "dir/a:b"), (("storages", 0, "path"), "ram:512"),
+    (("storages", 0, "numaNode"), -1), (("storages", 0, "deviceSize"), 0),
+    (("storages", 1), {"deviceID": 2, "path": "null:1T"}),
+    (("storages", 1), {"deviceID": 2, "path": "/x", "enableNUMA": False, "numaNode": 0}),
+    (("iscsiportals", 0, "portal"), "[::1]"), (("iscsiportals", 0, "portal"), "10.0.0.1"),
+    (("iscsiportals", 0, "portal"), "[fe80::1%eth0]:65535"),
+    (("iscsitargets", "eui.0123456789abcdef"), FULL["iscsitargets"][IQN]),
+    (("iscsitargets", "NAA.0123456789abcdef0123456789ABCDEF"), FULL["iscsitargets"][IQN]),
+    (("iscsitargets", "iqn.2026-11.org.example:\u00e4\u3042"), FULL["iscsitargets"][IQN]),
+    (("iscsitargets", IQN, "luns", "16383"), 2), (("iscsitargets", IQN, "luns", "1"), 1),
+    (("iscsitargets", IQN, "parameters"), {}), (("performance",), {}),
+    (("performance", "numaBufferPoolSize"), 0), (("performance", "numaBufferPoolSize"), 16),
+]
+
+
+def changed(where, value):
+    document = copy.deepcopy(FULL)
+    place = document
+    for step in where[:-1]:
+        place = place[step]
+    place[where[-1]] = value
+    return document
+
+
+def reach(where):
+    place = FULL
+    for step in where:
+        place = place[step]
+    return place
+
+
+class Verdicts(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory(prefix="duotgt-")
+        self.addCleanup(self.folder.cleanup)
+
+    def parser_says(self, document):
+        """(accepted, complaint)"""
+        path = os.path.join(self.folder.name, "duotgt.json")
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(document, file)
+        done = common.duotgt("daemon", "--check", "--config", path)
+        self.assertIn(done.returncode, (0, 7), done.stderr)
+        if done.returncode:
+            self.assertRegex(done.stderr, r"^duotgt: .*duotgt\.json:\d+:\d+: .*found .*expected ")
+        else:
+            self.assertEqual(done.stdout, f"{path}: ok\n")
+        return done.returncode == 0, done.stderr
+
+    def verdicts(self, document):
+        return self.parser_says(document)[0], JUDGE.is_valid(document)
+
+
+class Documents(Verdicts):
+    def test_schema_is_sound(self):
+        jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+    def test_good(self):
+        self.assertEqual(self.verdicts(FULL), (True, True))
+        for where, value in GOOD:
+            with self.subTest(where=where, value=value):
+                document = changed(where, value)
+                self.assertEqual(self.parser_says(document), (True, ""))
+                self.assertEqual(list(JUDGE.iter_errors(document)), [])
+
+    def test_bad(self):
+        for where, value in BAD:
+            with self.subTest(where=where, value=value):
+                self.assertEqual(self.verdicts(changed(where, value)), (False, False))
+
+    def test_beyond_the_schema(self):
+        for where, value in BEYOND:
+            with self.subTest(where=where, value=value):
+                self.assertEqual(self.verdicts(changed(where, value)), (False, True))
+
+    def test_examples(self):
+        paths = glob.glob(os.path.join(common.SOURCE, "examples", "*.json"))
+        self.assertTrue(paths)
+        for path in paths:
+            with self.subTest(path=path), open(path, encoding="utf-8") as file:
+                self.assertEqual(self.verdicts(json.load(file)), (True, True))
+
+
+class Keys(Verdicts):
+    """Key by key, out of the parser's own tables."""
+
+    def setUp(self):
+        super().setUp()
+        done = common.run(common.PRINT_CONFIG_KEYS)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.rows = [json.loads(line) for line in done.stdout.splitlines()]
+
+    def each(self):
+        for row in self.rows:
+            with self.subTest(place=row["place"], key=row["key"]):
+                where, schema = PLACES[row["place"]]
+                yield row, where, schema
+
+    def test_keys_are_the_same(self):
+        for place, (_, schema) in PLACES.items():
+            rows = [row for row in self.rows if row["place"] == place]
+            self.assertEqual({row["key"] for row in rows}, set(schema["properties"]), place)
+            self.assertEqual({row["key"] for row in rows if row["required"]},
+                             set(schema.get("required", [])), place)
+            self.assertIs(schema["additionalProperties"], False, place)
+        self.assertEqual({row["place"] for row in self.rows}, set(PLACES))
+
+    def test_full_document_has_every_key(self):
+        for row, where, _ in self.each():
+            self.assertIn(row["key"], reach(where))
+
+    def test_types_and_ranges_are_the_same(self):
+        types = {"flag": "boolean", "number": "integer", "text": "string", "list": "array",
+                 "object": "object"}
+        for row, _, schema in self.each():
+            rule = schema["properties"][row["key"]]
+            while "$ref" in rule:
+                rule = SCHEMA["$defs"][rule["$ref"].rpartition("/")[2]]
+            if row["kind"] == "choice":
+                self.assertEqual(rule["enum"], row["choices"])
+            elif row["kind"] == "yes_no":
+                self.assertEqual(rule, SCHEMA["$defs"]["yesNo"])
+            else:
+                self.assertEqual(rule["type"], types[row["kind"]])
+            if row["kind"] == "number":
+                self.assertEqual((rule["minimum"], rule["maximum"]), (row["min"], row["max"]))
+
+    def test_wrong_types_are_refused_by_both(self):
+        values = {"flag": True, "number": 1, "text": "x", "list": [], "object": {}}
+        for row, where, _ in self.each():
+            for kind, value in [*values.items(), ("null", None), ("real", 1.5)]:
+                if kind == row["kind"] or (kind == "flag" and row["kind"] == "yes_no"):
+                    continue
+                document = changed((*where, row["key"]), value)
+                self.assertEqual(self.verdicts(document), (False, False), value)
+
+    def test_ranges_are_held_by_both(self):
+        for row, where, _ in self.each():
+            if row["kind"] != "number":
+                continue
+            for value in (row["min"] - 1, row["max"] + 1):
+                if abs(value) < 1 << 63:  # JSON's own limit, for jansson
+                    document = changed((*where, row["key"]), value)
+                    self.assertEqual(self.verdicts(document), (False, False), value)
+
+    def test_what_is_required_is_missed_by_both(self):
+        for row, where, _ in self.each():
+            document = copy.deepcopy(FULL)
+            place = document
+            for step in where:
+                place = place[step]
+            del place[row["key"]]
+            if row["required"]:
+                self.assertEqual(self.verdicts(document), (False, False))
+
+    def test_an_unknown_key_is_refused_by_both(self):
+        for place, (where, _) in PLACES.items():
+            document = changed((*where, "unknown"), 1)
+            accepted, why = self.parser_says(document)
+            self.assertFalse(accepted or JUDGE.is_valid(document), place)
+            self.assertIn("unknown: found an unknown key, expected one of ", why)
+
+
+if __name__ == "__main__":
+    common.main()

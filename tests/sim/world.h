@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What the initiators of one run share: the world, the oracle, where the target is, the verdict. */
+#include "engine_sim.h"
+#include "oracle.h"
+
+struct world {
+	struct sim *sim;
+	struct oracle *oracle;
+	int portal; /* -1: the target is down */
+	uint32_t block_size;
+	uint64_t n_blocks;
+	uint32_t max_transfer; /* bytes */
+	bool faults;	       /* the disk may fail: errors are no surprise */
+	bool quiet;	       /* no disconnects and aborts any more */
+	bool verbose;
+	char verdict[512]; /* empty: all is well */
+};
+
+/* Notes the first thing that is wrong; the run ends soon after. */
+void world_fail(struct world *world, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A line for --verbose. */
+void world_say(const struct world *world, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
