@@ -37,15 +37,15 @@ struct engine_ops {
 /* The head of each engine's own struct. */
 struct engine {
 	const struct engine_ops *ops;
-	uint64_t now_ns;   /* when the last sleep ended */
-	uint64_t fired_ns; /* timers up to here have been looked at */
+	uint64_t now_ns;	/* when the last sleep ended */
+	uint64_t fired_ns;	/* timers up to here have been looked at */
 	uint64_t slow_until_ns; /* till then, cached writes are taken to block */
 	bool stop;
 	struct list deferred;
 	struct engine_timer **heap; /* heap[1] fires first */
 	unsigned n_timers, heap_cap;
 	_Atomic(struct engine_post *) posts; /* newest first */
-	atomic_bool asleep; /* a post must wake it */
+	atomic_bool asleep;		     /* a post must wake it */
 };
 
 void engine_init(struct engine *engine, const struct engine_ops *ops);

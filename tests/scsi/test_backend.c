@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/loop.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -424,7 +425,9 @@ static void a_full_file_system_is_told(void **state)
 
 	(void)state;
 	assert_non_null(mkdtemp(folder));
-	if (mount("none", folder, "tmpfs", 0, "size=256k") < 0) {
+	/* Of this process alone, so that it goes with it. */
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	    mount("none", folder, "tmpfs", 0, "size=256k") < 0) {
 		print_message("SKIPPED: no tmpfs can be mounted: %s\n", strerror(errno));
 		rmdir(folder);
 		return;
@@ -632,6 +635,7 @@ static int loop_attach(const char *image, char *ret_path, size_t len)
 	int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
 	int number = control < 0 ? -1 : ioctl(control, LOOP_CTL_GET_FREE);
 	int fd = open(image, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	struct loop_info64 info = {.lo_flags = LO_FLAGS_AUTOCLEAR}; /* it goes with its last user */
 	int loop = -1;
 
 	assert_true(fd >= 0);
@@ -640,7 +644,8 @@ static int loop_attach(const char *image, char *ret_path, size_t len)
 		snprintf(ret_path, len, "/dev/loop%d", number);
 		loop = open(ret_path, O_RDWR | O_CLOEXEC);
 	}
-	if (loop >= 0 && ioctl(loop, LOOP_SET_FD, fd) < 0) {
+	if (loop >= 0 &&
+	    (ioctl(loop, LOOP_SET_FD, fd) < 0 || ioctl(loop, LOOP_SET_STATUS64, &info) < 0)) {
 		close(loop);
 		loop = -1;
 	}
@@ -688,7 +693,6 @@ static void a_disk_is_a_store(void **state)
 	discards_to_zeroes(&b);
 	b.ops->close(b.store);
 	b.store = NULL;
-	ioctl(loop, LOOP_CLR_FD);
 	close(loop);
 	bench_stop(&b);
 }

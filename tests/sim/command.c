@@ -89,6 +89,7 @@ void command_send(struct initiator *ini, struct command *cmd)
 	bhs_set_itt(&bhs, cmd->itt);
 	be32_put(bhs.b + 20, cmd->expect);
 	memcpy(bhs.b + 32, cmd->cdb, 16);
+	ini->world->counts.commands++;
 	cmd->cmdsn = ini->cmdsn;
 	initiator_number(ini, &bhs, false);
 	list_push_back(&ini->commands, &cmd->node);
@@ -137,6 +138,8 @@ static void data_out_send(struct initiator *ini, struct command *cmd)
 	burst->left -= n;
 	if (burst->left)
 		return;
+	if (burst->ttt == ISCSI_RESERVED_TAG)
+		ini->world->counts.unsolicited++;
 	list_del(&cmd->unsol_node);
 	cmd->n_bursts--;
 	memmove(cmd->bursts, cmd->bursts + 1, cmd->n_bursts * sizeof(*burst));
@@ -188,6 +191,7 @@ static void take_r2t(struct initiator *ini, const struct iscsi_bhs *bhs)
 			   ini->index, r2tsn, len, offset, cmd->len, cmd->n_bursts);
 		return;
 	}
+	ini->world->counts.r2ts++;
 	cmd->r2tsn++;
 	cmd->asked += len;
 	cmd->bursts[cmd->n_bursts++] =
@@ -237,6 +241,7 @@ static void take_data_in(struct initiator *ini, const struct iscsi_bhs *bhs, con
 		return;
 	}
 	memcpy(cmd->data + offset, data, len);
+	ini->world->counts.data_ins++;
 	cmd->got += len;
 	if (!(bhs->b[1] & DATA_STATUS))
 		return;
@@ -273,9 +278,9 @@ static void take_response(struct initiator *ini, const struct iscsi_bhs *bhs, co
 		return;
 	if (bhs->b[2])
 		world_fail(ini->world, "initiator %u: iSCSI response %02xh", ini->index, bhs->b[2]);
-	if (be32_get(bhs->b + 36) != (cmd->kind == CMD_WRITE ? cmd->r2tsn : cmd->datasn))
-		world_fail(ini->world, "initiator %u: ExpDataSN %u, %u R2Ts, %u Data-Ins",
-			   ini->index, be32_get(bhs->b + 36), cmd->r2tsn, cmd->datasn);
+	if (be32_get(bhs->b + 36) != cmd->datasn) /* RFC 7143 11.4.8: Data-Ins, none of a write */
+		world_fail(ini->world, "initiator %u: ExpDataSN %u after %u Data-Ins", ini->index,
+			   be32_get(bhs->b + 36), cmd->datasn);
 	if (!reply.status)
 		check_residual(ini, cmd, bhs);
 	if (!reply.status && cmd->kind == CMD_WRITE && cmd->asked < cmd->len)
@@ -315,9 +320,13 @@ static void take_tmf_response(struct initiator *ini, const struct iscsi_bhs *bhs
 		return;
 	}
 	ini->tmf_itt = ISCSI_RESERVED_TAG;
+	if (ref == ISCSI_RESERVED_TAG)
+		ini->world->counts.resets++;
 	list_for_each (cmd, &ini->commands, struct command, node)
-		if (ref == ISCSI_RESERVED_TAG || cmd->itt == ref)
+		if (ref == ISCSI_RESERVED_TAG || cmd->itt == ref) {
+			ini->world->counts.aborts++;
 			command_finish(ini, cmd, &none);
+		}
 }
 
 /* ---- the rest ---- */
@@ -356,6 +365,7 @@ static void take_nop_in(struct initiator *ini, const struct iscsi_bhs *bhs, cons
 	    memcmp(data, ini->ping, len) != 0)
 		world_fail(ini->world, "initiator %u: a ping of %u bytes came back as %u",
 			   ini->index, ini->ping_len, len);
+	ini->world->counts.pings++;
 	ini->ping_itt = ISCSI_RESERVED_TAG;
 }
 

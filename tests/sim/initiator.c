@@ -241,14 +241,13 @@ static void rx_done(struct engine_op *op, int res)
 		return;
 	}
 	append(&ini->rx, &ini->rx_len, &ini->rx_cap, op->buf, (size_t)res);
-	while (ini->phase != INI_CLOSING && ini->phase != INI_DOWN && !ini->world->verdict[0] &&
-	       (n = parse(ini))) {
+	while (!ini->world->verdict[0] && (n = parse(ini))) {
+		if (ini->phase == INI_DOWN || ini->phase == INI_CLOSING)
+			return;
 		memmove(ini->rx, ini->rx + n, ini->rx_len - n);
 		ini->rx_len -= n;
 		heard = true;
 	}
-	if (ini->phase == INI_DOWN || ini->phase == INI_CLOSING)
-		return;
 	rx_go(ini);
 	if (ini->phase == INI_FULL)
 		command_pump(ini);
@@ -297,7 +296,7 @@ void initiator_init(struct initiator *ini, struct world *world, unsigned index)
 void initiator_fini(struct initiator *ini)
 {
 	assert(ini->phase == INI_DOWN && list_empty(&ini->commands));
-	engine_timer_cancel(ini->engine, &ini->timer);
+	player_fini(ini);
 	engine_free(ini->engine);
 	free(ini->rx);
 	free(ini->tx);

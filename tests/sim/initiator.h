@@ -100,6 +100,7 @@ struct initiator {
 	struct login_offer offers[LOGIN_OFFERS_MAX];
 	char keys[1024]; /* of this stage, pairs each with its NUL */
 	size_t keys_len, keys_sent;
+	size_t names_len; /* those that must be in the first request */
 	uint8_t csg, nsg;
 	bool cut, asked_transit; /* the last request: its C and T bits */
 	char answer[8192];	 /* text gathered over C bits */
@@ -159,6 +160,7 @@ void logout_send(struct initiator *ini);
 
 /* player.c */
 void player_init(struct initiator *ini);
+void player_fini(struct initiator *ini);
 void player_logged_in(struct initiator *ini);
 void player_down(struct initiator *ini);
 void player_done(struct initiator *ini, struct command *cmd, const struct reply *reply);

@@ -120,7 +120,7 @@ static void send_request(struct initiator *ini)
 	if (left > 1 && ini_chance(ini, 300)) {
 		n = 1 + ini_below(ini, left - 1);
 		ini->cut = true; /* even in the middle of a pair: C says that there is more */
-	} else if (left && ini_chance(ini, 300)) {
+	} else if (left && ini->keys_sent >= ini->names_len && ini_chance(ini, 300)) {
 		n = strlen(text) + 1; /* one whole pair, and no transition yet */
 		ini->asked_transit = n == left;
 	} else {
@@ -165,6 +165,7 @@ void login_start(struct initiator *ini)
 	put_text(ini, "InitiatorName", name);
 	put_text(ini, "TargetName", "iqn.2025-01.org.duotgt:sim");
 	put_text(ini, "SessionType", "Normal");
+	ini->names_len = ini->keys_len;
 	enter_stage(ini, ini_chance(ini, 500) ? SECURITY_STAGE : OPERATIONAL_STAGE);
 }
 

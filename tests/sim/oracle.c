@@ -13,9 +13,10 @@ struct version {
 	uint32_t id;
 	unsigned age; /* crashes before it */
 	uint64_t begun, ended;
-	bool acked;   /* it was there when it ended */
-	bool durable; /* and has been made to last */
-	bool gone;    /* no read can see it any more, but a crash could bring it back */
+	bool acked;    /* it was there when it ended */
+	bool durable;  /* and has been made to last */
+	uint64_t gone; /* no read begun after that can see it, but a crash could bring it back */
+	bool buried;   /* no crash can bring it back, but a read that is under way could see it */
 };
 
 struct sector {
@@ -70,7 +71,7 @@ struct oracle *oracle_new(size_t n_sectors, bool stable_writes)
 	oracle->sectors = need(calloc(n_sectors, sizeof(*oracle->sectors)));
 	for (size_t i = 0; i < n_sectors; i++)
 		*version_add(&oracle->sectors[i]) =
-			(struct version){.acked = true, .durable = true};
+			(struct version){.acked = true, .durable = true, .gone = NOT_YET};
 	return oracle;
 }
 
@@ -118,22 +119,25 @@ uint32_t oracle_write_begin(struct oracle *oracle, uint64_t sector, size_t n)
 
 	oracle->now++;
 	for (size_t i = 0; i < n; i++)
-		*version_add(&s[i]) = (struct version){
-			.id = id, .age = oracle->n_crashes, .begun = oracle->now, .ended = NOT_YET};
+		*version_add(&s[i]) = (struct version){.id = id,
+						       .age = oracle->n_crashes,
+						       .begun = oracle->now,
+						       .ended = NOT_YET,
+						       .gone = NOT_YET};
 	return id;
 }
 
-/* Forgets what not even a crash can bring back: what lasts was begun after it had ended. */
-static void prune(struct sector *s)
+/* What had ended before something that lasts was begun is beyond the reach of any crash. */
+static void bury(struct sector *s)
 {
 	uint64_t newest = 0;
 
 	for (size_t i = 0; i < s->n; i++)
 		if (s->versions[i].durable && s->versions[i].begun > newest)
 			newest = s->versions[i].begun;
-	for (size_t i = s->n; i--;)
+	for (size_t i = 0; i < s->n; i++)
 		if (s->versions[i].ended < newest)
-			version_drop(s, &s->versions[i]);
+			s->versions[i].buried = true;
 }
 
 void oracle_write_end(struct oracle *oracle, uint32_t id, uint64_t sector, size_t n,
@@ -153,7 +157,7 @@ void oracle_write_end(struct oracle *oracle, uint32_t id, uint64_t sector, size_
 		if (outcome == WRITE_NEVER)
 			version_drop(&s[i], v);
 		else if (v->durable)
-			prune(&s[i]);
+			bury(&s[i]);
 	}
 }
 
@@ -166,7 +170,7 @@ void oracle_flushed(struct oracle *oracle, uint64_t begun, uint64_t sector, size
 		for (size_t j = 0; j < s[i].n; j++)
 			if (s[i].versions[j].acked && s[i].versions[j].ended < begun)
 				s[i].versions[j].durable = true;
-		prune(&s[i]);
+		bury(&s[i]);
 	}
 }
 
@@ -177,14 +181,16 @@ void oracle_crash(struct oracle *oracle)
 	for (size_t i = 0; i < oracle->n_sectors; i++) {
 		struct sector *s = &oracle->sectors[i];
 
-		prune(s);
-		for (size_t j = 0; j < s->n; j++) {
+		for (size_t j = s->n; j--;) {
 			struct version *v = &s->versions[j];
 
-			if (v->ended == NOT_YET)
-				v->ended = oracle->now;
+			if (v->buried) {
+				version_drop(s, v);
+				continue;
+			}
 			/* Which of them it is now nobody knows; all count as equal in age. */
-			v->acked = v->durable = v->gone = false;
+			v->acked = v->durable = false;
+			v->gone = NOT_YET;
 			v->begun = 0;
 			v->ended = oracle->now;
 		}
@@ -213,7 +219,7 @@ static const char *judge(const struct sector *s, uint32_t id, uint64_t begun)
 
 		if (v->id != id)
 			continue;
-		if (v->gone)
+		if (v->gone < begun)
 			return "was seen to be gone before";
 		return successor(s, v, begun) ? "has been overwritten" : NULL;
 	}
@@ -232,8 +238,8 @@ static void learn(struct oracle *oracle, struct sector *s, uint32_t id, uint64_t
 			continue;
 		if (before_crash && v->age < oracle->n_crashes)
 			version_drop(s, v); /* the crash has chosen, once and for all */
-		else
-			v->gone = true;
+		else if (v->gone == NOT_YET)
+			v->gone = oracle->now;
 	}
 }
 

@@ -5,8 +5,9 @@
 #include <stdlib.h>
 
 #define MS 1000000ull
-#define LOST_AFTER (3000 * MS) /* a command of which nothing was heard, since others reset the LU  \
-				*/
+#define LOST_AFTER                                                                                 \
+	(3000 * MS) /* a command of which nothing was heard, since others reset the LU             \
+		     */
 
 /* SCSI status and sense keys */
 enum { GOOD = 0x00, CHECK_CONDITION = 0x02, BUSY = 0x08, TASK_SET_FULL = 0x28 };
@@ -194,6 +195,7 @@ static void write_done(struct initiator *ini, const struct command *cmd, const s
 		outcome = cmd->fua ? WRITE_DURABLE : WRITE_DONE;
 	else if (reply->answered && reply->key == UNIT_ATTENTION)
 		outcome = WRITE_NEVER;
+	world->counts.fua_writes += outcome == WRITE_DURABLE;
 	oracle_write_end(world->oracle, cmd->write_id, to_sector(world, cmd->lba),
 			 to_sector(world, cmd->n_blocks), outcome);
 }
@@ -205,6 +207,7 @@ static void read_done(struct initiator *ini, const struct command *cmd, const st
 
 	if (reply->status != GOOD)
 		return;
+	world->counts.sectors_checked += reply->got / ORACLE_SECTOR;
 	if (cmd->n_blocks && !oracle_check(world->oracle, cmd->begun, to_sector(world, cmd->lba),
 					   reply->got / ORACLE_SECTOR, cmd->data, why))
 		world_fail(world, "initiator %u: read of %u blocks at %" PRIu64 ": %s", ini->index,
@@ -219,6 +222,7 @@ static void flush_done(struct initiator *ini, const struct command *cmd, const s
 	struct world *world = ini->world;
 	uint64_t n = cmd->n_blocks ? cmd->n_blocks : world->n_blocks - cmd->lba;
 
+	world->counts.flushes += reply->status == GOOD;
 	if (reply->status == GOOD)
 		oracle_flushed(world->oracle, cmd->begun, to_sector(world, cmd->lba),
 			       to_sector(world, n));
@@ -255,8 +259,10 @@ void player_done(struct initiator *ini, struct command *cmd, const struct reply 
 		  "%u: CDB %02x lba %" PRIu64 " n %u id %u: %s status %02x sense %x/%04x",
 		  ini->index, cmd->cdb[0], cmd->lba, cmd->n_blocks, cmd->write_id,
 		  reply->answered ? "answered" : "gone", reply->status, reply->key, reply->asc);
-	if (reply->answered && reply->status != GOOD)
+	if (reply->answered && reply->status != GOOD) {
+		ini->world->counts.failures += reply->key != UNIT_ATTENTION;
 		judge_failure(ini, cmd, reply);
+	}
 	if (cmd->kind == CMD_WRITE)
 		write_done(ini, cmd, reply);
 	else if (reply->answered && cmd->kind == CMD_READ)
@@ -275,6 +281,9 @@ void player_logged_in(struct initiator *ini)
 	struct list *node;
 
 	world_say(ini->world, "%u: logged in", ini->index);
+	ini->world->counts.logins++;
+	if (ini->terms.header_digest && ini->terms.data_digest)
+		ini->world->counts.digest_logins++;
 	/* RFC 7143 6.3.5: the session of before has ended, and all its tasks with it. */
 	while ((node = list_pop_front(&ini->limbo))) {
 		struct limbo *limbo = list_entry(node, struct limbo, node);
@@ -289,6 +298,8 @@ void player_logged_in(struct initiator *ini)
 void player_down(struct initiator *ini)
 {
 	world_say(ini->world, "%u: down with %u commands", ini->index, ini->n_commands);
+	if (ini->n_commands)
+		ini->world->counts.losses++;
 	list_for_each (cmd, &ini->commands, struct command, node) {
 		if (cmd->kind == CMD_WRITE)
 			limbo_add(ini, cmd);
@@ -381,6 +392,15 @@ static void tick(struct engine_timer *timer)
 		go_on(ini);
 	engine_timer_set(ini->engine, &ini->timer,
 			 now + (ini->budget ? MS / 100 + ini_below(ini, 2 * MS) : 10 * MS));
+}
+
+void player_fini(struct initiator *ini)
+{
+	struct list *node;
+
+	engine_timer_cancel(ini->engine, &ini->timer);
+	while ((node = list_pop_front(&ini->limbo)))
+		free(list_entry(node, struct limbo, node));
 }
 
 void player_init(struct initiator *ini)

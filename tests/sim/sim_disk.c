@@ -110,11 +110,9 @@ static size_t op_len(const struct sim_disk *disk, const struct engine_op *op)
 	return len < left ? len : left;
 }
 
-/* A write leaves no sector half done: nobody could say what is in it. */
-static size_t shorter(struct sim *sim, size_t len, bool reads)
+/* No sector is cut in two: what others write in between would tear it. */
+static size_t shorter(struct sim *sim, size_t len)
 {
-	if (reads)
-		return sim_between(sim, 1, len - 1);
 	return len <= SIM_SECTOR ? len : sim_between(sim, 1, len / SIM_SECTOR) * SIM_SECTOR;
 }
 
@@ -125,7 +123,7 @@ static void transfer(struct sim_disk *disk, struct disk_op *d)
 	bool reads = op->kind == OP_READV;
 
 	if (op->kind != OP_DISCARD && len > 1 && sim_chance(disk->sim, disk->cfg.short_permille))
-		len = shorter(disk->sim, len, reads);
+		len = shorter(disk->sim, len);
 	d->res = op->kind == OP_DISCARD ? 0 : (int)len;
 	if (sim_chance(disk->sim,
 		       reads ? disk->cfg.read_error_permille : disk->cfg.write_error_permille)) {

@@ -182,6 +182,35 @@ static void reading_does_not_make_it_last(void **state)
 	assert_true(read_now(0));
 }
 
+/* One read has seen the newer state; one that was begun before that has come to its end may not. */
+static void overlapping_reads_may_differ(void **state)
+{
+	uint32_t a = write_done(), b = begin();
+	uint64_t begun = oracle_now(oracle);
+
+	(void)state;
+	assert_true(read_now(b));
+	assert_true(read_since(begun, a));
+	assert_false(read_now(a));
+}
+
+/* Even when what came after it has been flushed since. */
+static void slow_read_may_see_what_was_flushed_over(void **state)
+{
+	uint32_t a = write_done(), b;
+	uint64_t begun;
+
+	(void)state;
+	flush();
+	begun = oracle_now(oracle);
+	b = write_done();
+	flush();
+	assert_true(read_since(begun, a));
+	assert_true(read_since(begun, b));
+	oracle_crash(oracle);
+	assert_false(read_now(a));
+}
+
 static void damage_is_seen(void **state)
 {
 	uint32_t a = write_done();
@@ -212,6 +241,8 @@ int main(void)
 		ORACLE_TEST(flush_covers_what_had_ended),
 		ORACLE_TEST(fua_survives),
 		ORACLE_TEST(reading_does_not_make_it_last),
+		ORACLE_TEST(slow_read_may_see_what_was_flushed_over),
+		ORACLE_TEST(overlapping_reads_may_differ),
 		ORACLE_TEST(damage_is_seen),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

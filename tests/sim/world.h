@@ -4,6 +4,12 @@
 #include "engine_sim.h"
 #include "oracle.h"
 
+/* What has happened, to see that the runs are worth something. */
+struct world_counts {
+	uint64_t commands, sectors_checked, flushes, fua_writes, r2ts, unsolicited, data_ins;
+	uint64_t logins, digest_logins, losses, aborts, resets, pings, failures, crashes;
+};
+
 struct world {
 	struct sim *sim;
 	struct oracle *oracle;
@@ -15,6 +21,7 @@ struct world {
 	bool quiet;	       /* no disconnects and aborts any more */
 	bool verbose;
 	char verdict[512]; /* empty: all is well */
+	struct world_counts counts;
 };
 
 /* Notes the first thing that is wrong; the run ends soon after. */
