@@ -63,6 +63,7 @@ int run_service(const struct config *config)
 	int code;
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a write past the file size limit is that command's error */
 	code = service_start(config, &service);
 	if (code == EXIT_OK) {
 		print_ready(config, service);

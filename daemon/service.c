@@ -287,7 +287,6 @@ static int start_server(struct service *service, const struct config *config)
 	const struct iscsi_server_config cfg = {
 		.reactors = service->reactors->all,
 		.n_reactors = service->reactors->n,
-		.alias = "duotgt",
 		.max_transfer = service->max_transfer,
 	};
 	int r;

@@ -82,6 +82,8 @@ static struct iscsi_task *task_new(struct iscsi_conn *conn)
 	task->state = TASK_RECEIVING;
 	task->scsi.transport = &iscsi_transport;
 	task->scsi.nexus = conn->session->nexus;
+	task->cache = reactor_bufs(shard->reactor,
+				   scsi_nexus_numa_node(task->scsi.nexus, bhs_lun(&conn->rx.bhs)));
 	list_push_back(&conn->tasks, &task->node);
 	list_push_back(itt_bucket(conn->session, task_itt(task)), &task->hash);
 	if (bhs_immediate(&task->req.bhs)) {
@@ -96,7 +98,7 @@ static struct iscsi_task *task_new(struct iscsi_conn *conn)
 static void task_put_bufs(struct iscsi_task *task)
 {
 	for (int i = 0; i < task->n_bufs; i++)
-		pool_put(task->req.conn->shard->reactor->bufs, task->bufs[i]);
+		pool_put(task->cache, task->bufs[i]);
 	task->n_bufs = 0;
 	task->room = 0;
 }
@@ -133,7 +135,7 @@ void task_free(struct iscsi_task *task)
 		task_remember_ghost(conn, task_itt(task));
 	task_set_state(task, TASK_GHOST);
 	task_scsi_end(task);
-	pool_wait_cancel(shard->reactor->bufs, &task->waiter);
+	pool_wait_cancel(task->cache, &task->waiter);
 	task_put_bufs(task);
 	list_del(&task->node);
 	list_del(&task->hash);
@@ -180,7 +182,7 @@ bool task_quiet(const struct iscsi_task *task)
 /* Room for @len bytes. Return: 0, or what pool_get() says. */
 static int task_get_bufs(struct iscsi_task *task, uint32_t len)
 {
-	int n = pool_get(task->req.conn->shard->reactor->bufs, len, task->bufs, ISCSI_TASK_BUFS);
+	int n = pool_get(task->cache, len, task->bufs, ISCSI_TASK_BUFS);
 
 	if (n < 0)
 		return n;
@@ -288,6 +290,7 @@ static bool unsolicited_allowed(struct iscsi_task *task, uint32_t immediate)
 static enum pdu_verdict take_immediate(struct iscsi_conn *conn, struct iscsi_task *task,
 				       uint32_t len)
 {
+	struct pool_cache *cache = task->cache;
 	uint32_t room = task->scsi.expect_out, max = server_config(conn->server)->max_transfer;
 	int r;
 
@@ -298,7 +301,7 @@ static enum pdu_verdict take_immediate(struct iscsi_conn *conn, struct iscsi_tas
 		task->unsol_open = false;
 		conn->rx_req = NULL;
 		task_free(task); /* made anew when there are buffers */
-		conn_stall(conn);
+		conn_stall(conn, cache);
 		return PDU_STALL;
 	}
 	if (r < 0) {
@@ -392,7 +395,7 @@ static void task_start(struct iscsi_task *task, uint32_t len)
 
 		if (r == -EAGAIN) {
 			task_set_state(task, TASK_WAITING);
-			pool_wait(task->req.conn->shard->reactor->bufs, &task->waiter);
+			pool_wait(task->cache, &task->waiter);
 			return;
 		}
 		if (r < 0) {

@@ -53,7 +53,8 @@ void conn_drop(struct iscsi_conn *conn, const char *why)
 		log_debug("%s: connection dropped: %s", conn_peer(conn, peer, sizeof(peer)), why);
 	conn->phase = CONN_CLOSING;
 	engine_timer_cancel(conn_engine(conn), &conn->timer);
-	pool_wait_cancel(conn->shard->reactor->bufs, &conn->waiter);
+	if (conn->waits_for)
+		pool_wait_cancel(conn->waits_for, &conn->waiter);
 	engine_sock_shutdown(conn_engine(conn), &conn->sock);
 	/* The rest from the loop: callers up the stack still hold tasks and requests. */
 	engine_defer(conn_engine(conn), &conn->flush);
@@ -209,9 +210,10 @@ static void stall_granted(struct pool_waiter *waiter)
 	conn_resume(container_of(waiter, struct iscsi_conn, waiter));
 }
 
-void conn_stall(struct iscsi_conn *conn)
+void conn_stall(struct iscsi_conn *conn, struct pool_cache *cache)
 {
-	pool_wait(conn->shard->reactor->bufs, &conn->waiter);
+	conn->waits_for = cache;
+	pool_wait(cache, &conn->waiter);
 }
 
 static bool conn_received(struct iscsi_conn *conn, int res)

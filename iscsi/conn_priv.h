@@ -13,10 +13,10 @@
 #include "scsi/tmf.h"
 #include <errno.h>
 
-#define ISCSI_TASK_BUFS 64	 /* large buffers of one task at most */
-#define ISCSI_TASK_R2TS 16	 /* outstanding R2Ts of one task at most */
-#define ISCSI_IMMEDIATE_MAX 64	 /* immediate requests under way on one connection */
-#define ISCSI_GHOSTS 32		 /* tags of tasks that are gone but may still be sent data */
+#define ISCSI_TASK_BUFS 64     /* large buffers of one task at most */
+#define ISCSI_TASK_R2TS 16     /* outstanding R2Ts of one task at most */
+#define ISCSI_IMMEDIATE_MAX 64 /* immediate requests under way on one connection */
+#define ISCSI_GHOSTS 32	       /* tags of tasks that are gone but may still be sent data */
 #define ISCSI_ITT_BUCKETS 64
 
 struct iscsi_conn;
@@ -80,13 +80,13 @@ struct iscsi_r2t {
 };
 
 enum task_state {
-	TASK_RECEIVING, /* its command PDU is coming in, or waits for its turn by CmdSN */
-	TASK_WAITING,	/* for buffers */
+	TASK_RECEIVING,	 /* its command PDU is coming in, or waits for its turn by CmdSN */
+	TASK_WAITING,	 /* for buffers */
 	TASK_COLLECTING, /* Data-Out is to come */
-	TASK_RUNNING,	/* in the device server */
-	TASK_DRAINING,	/* its answer stands, the initiator is not yet done sending */
-	TASK_SENDING,	/* its answer is queued */
-	TASK_GHOST,	/* aborted; its buffers are still being received into */
+	TASK_RUNNING,	 /* in the device server */
+	TASK_DRAINING,	 /* its answer stands, the initiator is not yet done sending */
+	TASK_SENDING,	 /* its answer is queued */
+	TASK_GHOST,	 /* aborted; its buffers are still being received into */
 };
 
 struct iscsi_task {
@@ -97,15 +97,16 @@ struct iscsi_task {
 	struct iscsi_out out;
 	struct pool_waiter waiter;
 	enum task_state state;
-	bool begun;	    /* scsi_task_end() is owed */
-	bool silent;	    /* aborted: no answer */
-	bool counted;	    /* takes a place in the command window */
-	bool delivered;	    /* its turn by CmdSN has come */
-	bool stop_r2t;	    /* task management waits for its data to end */
+	bool begun;		  /* scsi_task_end() is owed */
+	bool silent;		  /* aborted: no answer */
+	bool counted;		  /* takes a place in the command window */
+	bool delivered;		  /* its turn by CmdSN has come */
+	bool stop_r2t;		  /* task management waits for its data to end */
+	struct pool_cache *cache; /* where bufs are from */
 	struct buf *bufs[ISCSI_TASK_BUFS];
 	struct iovec iov[ISCSI_TASK_BUFS];
 	int n_bufs;
-	uint32_t room;	  /* bytes of bufs that are for this task */
+	uint32_t room; /* bytes of bufs that are for this task */
 	/* data-out */
 	uint32_t want;	    /* bytes to collect */
 	uint32_t out_next;  /* BufferOffset that must come next */
@@ -119,7 +120,10 @@ struct iscsi_task {
 	uint32_t in_len, in_off, in_datasn, in_burst;
 };
 
-static inline uint32_t task_itt(const struct iscsi_task *task) { return bhs_itt(&task->req.bhs); }
+static inline uint32_t task_itt(const struct iscsi_task *task)
+{
+	return bhs_itt(&task->req.bhs);
+}
 
 /* A task management request; iscsi/tmf.c */
 struct iscsi_tmf {
@@ -180,6 +184,7 @@ struct iscsi_conn {
 	uint32_t rx_len, rx_off;      /* what of a Data-Out lies where */
 	bool stalled;		      /* no buffer for what comes next */
 	struct pool_waiter waiter;
+	struct pool_cache *waits_for;
 	uint8_t *stash; /* input received before the stall, not yet used */
 	size_t stash_len, stash_off;
 
@@ -226,7 +231,7 @@ struct iscsi_shard {
 void conn_new(struct iscsi_shard *shard, int fd, unsigned portal);
 void conn_drop(struct iscsi_conn *conn, const char *why); /* why: for the log; NULL: quietly */
 void conn_try_free(struct iscsi_conn *conn);
-void conn_stall(struct iscsi_conn *conn); /* stops reading until buffers are granted */
+void conn_stall(struct iscsi_conn *conn, struct pool_cache *cache); /* until it grants buffers */
 void conn_enter_full_feature(struct iscsi_conn *conn);
 const char *conn_peer(const struct iscsi_conn *conn, char *buf, size_t len);
 static inline struct engine *conn_engine(const struct iscsi_conn *conn)
@@ -337,7 +342,6 @@ enum iscsi_login_status server_find_target(const struct iscsi_login_host *host,
 					   const struct iscsi_limits **ret_limits,
 					   uint16_t *ret_tpgt);
 struct scsi_target *server_target(const struct iscsi_server *server, const char *name);
-uint16_t server_rel_port(const struct iscsi_server *server, const char *target, uint16_t tag);
 unsigned server_n_targets(const struct iscsi_server *server);
 const char *server_target_name(const struct iscsi_server *server, unsigned target);
 /* The @i-th way to reach a target; @ret_address is NULL for a wildcard portal. False: no more. */

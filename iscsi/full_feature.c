@@ -32,7 +32,7 @@ enum pdu_verdict request_take(struct iscsi_conn *conn, void (*deliver)(struct is
 		int n = pool_get(conn->shard->reactor->bufs, rx->data_len, &buf, 1);
 
 		if (n == -EAGAIN && conn_may_stall(conn)) {
-			conn_stall(conn);
+			conn_stall(conn, conn->shard->reactor->bufs);
 			return PDU_STALL;
 		}
 		if (n < 0) {

@@ -9,24 +9,24 @@
 #include "iscsi/text.h"
 
 enum iscsi_login_status { /* class << 8 | detail, RFC 7143 11.13.5 */
-	LOGIN_SUCCESS = 0x0000,
-	LOGIN_TARGET_MOVED_TEMPORARILY = 0x0101,
-	LOGIN_TARGET_MOVED_PERMANENTLY = 0x0102,
-	LOGIN_INITIATOR_ERROR = 0x0200,
-	LOGIN_AUTH_FAILED = 0x0201,
-	LOGIN_FORBIDDEN = 0x0202,
-	LOGIN_NOT_FOUND = 0x0203,
-	LOGIN_TARGET_REMOVED = 0x0204,
-	LOGIN_UNSUPPORTED_VERSION = 0x0205,
-	LOGIN_TOO_MANY_CONNECTIONS = 0x0206,
-	LOGIN_MISSING_PARAMETER = 0x0207,
-	LOGIN_CANT_INCLUDE_IN_SESSION = 0x0208,
-	LOGIN_SESSION_TYPE_NOT_SUPPORTED = 0x0209,
-	LOGIN_SESSION_DOES_NOT_EXIST = 0x020a,
-	LOGIN_INVALID_DURING_LOGIN = 0x020b,
-	LOGIN_TARGET_ERROR = 0x0300,
-	LOGIN_SERVICE_UNAVAILABLE = 0x0301,
-	LOGIN_OUT_OF_RESOURCES = 0x0302,
+			  LOGIN_SUCCESS = 0x0000,
+			  LOGIN_TARGET_MOVED_TEMPORARILY = 0x0101,
+			  LOGIN_TARGET_MOVED_PERMANENTLY = 0x0102,
+			  LOGIN_INITIATOR_ERROR = 0x0200,
+			  LOGIN_AUTH_FAILED = 0x0201,
+			  LOGIN_FORBIDDEN = 0x0202,
+			  LOGIN_NOT_FOUND = 0x0203,
+			  LOGIN_TARGET_REMOVED = 0x0204,
+			  LOGIN_UNSUPPORTED_VERSION = 0x0205,
+			  LOGIN_TOO_MANY_CONNECTIONS = 0x0206,
+			  LOGIN_MISSING_PARAMETER = 0x0207,
+			  LOGIN_CANT_INCLUDE_IN_SESSION = 0x0208,
+			  LOGIN_SESSION_TYPE_NOT_SUPPORTED = 0x0209,
+			  LOGIN_SESSION_DOES_NOT_EXIST = 0x020a,
+			  LOGIN_INVALID_DURING_LOGIN = 0x020b,
+			  LOGIN_TARGET_ERROR = 0x0300,
+			  LOGIN_SERVICE_UNAVAILABLE = 0x0301,
+			  LOGIN_OUT_OF_RESOURCES = 0x0302,
 };
 
 enum login_stage { SECURITY = 0, OPERATIONAL = 1, FULL_FEATURE = 3 }; /* the CSG and NSG codes */
@@ -35,7 +35,8 @@ enum login_stage { SECURITY = 0, OPERATIONAL = 1, FULL_FEATURE = 3 }; /* the CSG
 struct iscsi_login_host {
 	/*
 	 * May @initiator log in to @target here? Runs once, when both names are known.
-	 * Return: LOGIN_SUCCESS and the target's limits and TPG tag; else the status to refuse with.
+	 * Return: LOGIN_SUCCESS and the target's limits and TPG tag; else the status to refuse
+	 * with.
 	 */
 	enum iscsi_login_status (*find_target)(const struct iscsi_login_host *host,
 					       const char *initiator, const char *target,
@@ -63,7 +64,8 @@ struct iscsi_login_answer {
 
 /* What is known when the login is complete. */
 struct iscsi_login_result {
-	char initiator[ISCSI_NAME_MAX + 1], target[ISCSI_NAME_MAX + 1]; /* target: "" in discovery */
+	char initiator[ISCSI_NAME_MAX + 1],
+		target[ISCSI_NAME_MAX + 1]; /* target: "" in discovery */
 	bool discovery;
 	uint8_t isid[6];
 	uint16_t tsih, cid, tpgt; /* tsih as asked for: 0 for a new session */

@@ -81,10 +81,8 @@ void login_granted(struct iscsi_conn *conn)
 		snprintf(port, sizeof(port), "%s,i,0x%02x%02x%02x%02x%02x%02x", session->initiator,
 			 session->isid[0], session->isid[1], session->isid[2], session->isid[3],
 			 session->isid[4], session->isid[5]);
-		if (scsi_nexus_new(session->target, port,
-				   server_rel_port(conn->server, scsi_target_name(session->target),
-						   session->tpgt),
-				   conn_engine(conn), &session->nexus) < 0) {
+		if (scsi_nexus_new(session->target, port, session->tpgt, conn_engine(conn),
+				   &session->nexus) < 0) {
 			send_final(conn, LOGIN_OUT_OF_RESOURCES);
 			return;
 		}

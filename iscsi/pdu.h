@@ -4,9 +4,9 @@
 #include "util/bytes.h"
 
 #define ISCSI_BHS_LEN 48
-#define ISCSI_AHS_MAX 1020	    /* TotalAHSLength counts words of four bytes, in one byte */
+#define ISCSI_AHS_MAX 1020 /* TotalAHSLength counts words of four bytes, in one byte */
 #define ISCSI_RESERVED_TAG 0xffffffffu
-#define ISCSI_LOGIN_DATA_MAX 8192   /* MaxRecvDataSegmentLength until it is negotiated */
+#define ISCSI_LOGIN_DATA_MAX 8192 /* MaxRecvDataSegmentLength until it is negotiated */
 
 struct iscsi_bhs {
 	uint8_t b[ISCSI_BHS_LEN];
@@ -52,36 +52,114 @@ enum iscsi_reject_reason {
 	REJECT_WAITING_FOR_LOGOUT = 0x0c,
 };
 
-static inline uint8_t bhs_opcode(const struct iscsi_bhs *h) { return h->b[0] & 0x3f; }
-static inline bool bhs_immediate(const struct iscsi_bhs *h) { return h->b[0] & BHS_IMMEDIATE; }
-static inline bool bhs_final(const struct iscsi_bhs *h) { return h->b[1] & BHS_FINAL; }
-static inline bool bhs_continue(const struct iscsi_bhs *h) { return h->b[1] & BHS_CONTINUE; }
-static inline uint32_t bhs_ahs_len(const struct iscsi_bhs *h) { return h->b[4] * 4u; }
-static inline uint32_t bhs_data_len(const struct iscsi_bhs *h) { return be24_get(h->b + 5); }
-static inline uint64_t bhs_lun(const struct iscsi_bhs *h) { return be64_get(h->b + 8); }
-static inline uint32_t bhs_itt(const struct iscsi_bhs *h) { return be32_get(h->b + 16); }
-static inline uint32_t bhs_ttt(const struct iscsi_bhs *h) { return be32_get(h->b + 20); }
-static inline uint32_t bhs_cmdsn(const struct iscsi_bhs *h) { return be32_get(h->b + 24); }
-static inline uint32_t bhs_expstatsn(const struct iscsi_bhs *h) { return be32_get(h->b + 28); }
+static inline uint8_t bhs_opcode(const struct iscsi_bhs *h)
+{
+	return h->b[0] & 0x3f;
+}
+static inline bool bhs_immediate(const struct iscsi_bhs *h)
+{
+	return h->b[0] & BHS_IMMEDIATE;
+}
+static inline bool bhs_final(const struct iscsi_bhs *h)
+{
+	return h->b[1] & BHS_FINAL;
+}
+static inline bool bhs_continue(const struct iscsi_bhs *h)
+{
+	return h->b[1] & BHS_CONTINUE;
+}
+static inline uint32_t bhs_ahs_len(const struct iscsi_bhs *h)
+{
+	return h->b[4] * 4u;
+}
+static inline uint32_t bhs_data_len(const struct iscsi_bhs *h)
+{
+	return be24_get(h->b + 5);
+}
+static inline uint64_t bhs_lun(const struct iscsi_bhs *h)
+{
+	return be64_get(h->b + 8);
+}
+static inline uint32_t bhs_itt(const struct iscsi_bhs *h)
+{
+	return be32_get(h->b + 16);
+}
+static inline uint32_t bhs_ttt(const struct iscsi_bhs *h)
+{
+	return be32_get(h->b + 20);
+}
+static inline uint32_t bhs_cmdsn(const struct iscsi_bhs *h)
+{
+	return be32_get(h->b + 24);
+}
+static inline uint32_t bhs_expstatsn(const struct iscsi_bhs *h)
+{
+	return be32_get(h->b + 28);
+}
 
-static inline void bhs_set_data_len(struct iscsi_bhs *h, uint32_t n) { be24_put(h->b + 5, n); }
-static inline void bhs_set_lun(struct iscsi_bhs *h, uint64_t lun) { be64_put(h->b + 8, lun); }
-static inline void bhs_set_itt(struct iscsi_bhs *h, uint32_t itt) { be32_put(h->b + 16, itt); }
-static inline void bhs_set_ttt(struct iscsi_bhs *h, uint32_t ttt) { be32_put(h->b + 20, ttt); }
+static inline void bhs_set_data_len(struct iscsi_bhs *h, uint32_t n)
+{
+	be24_put(h->b + 5, n);
+}
+static inline void bhs_set_lun(struct iscsi_bhs *h, uint64_t lun)
+{
+	be64_put(h->b + 8, lun);
+}
+static inline void bhs_set_itt(struct iscsi_bhs *h, uint32_t itt)
+{
+	be32_put(h->b + 16, itt);
+}
+static inline void bhs_set_ttt(struct iscsi_bhs *h, uint32_t ttt)
+{
+	be32_put(h->b + 20, ttt);
+}
 /* In PDUs from the target: */
-static inline void bhs_set_statsn(struct iscsi_bhs *h, uint32_t sn) { be32_put(h->b + 24, sn); }
-static inline void bhs_set_expcmdsn(struct iscsi_bhs *h, uint32_t sn) { be32_put(h->b + 28, sn); }
-static inline void bhs_set_maxcmdsn(struct iscsi_bhs *h, uint32_t sn) { be32_put(h->b + 32, sn); }
+static inline void bhs_set_statsn(struct iscsi_bhs *h, uint32_t sn)
+{
+	be32_put(h->b + 24, sn);
+}
+static inline void bhs_set_expcmdsn(struct iscsi_bhs *h, uint32_t sn)
+{
+	be32_put(h->b + 28, sn);
+}
+static inline void bhs_set_maxcmdsn(struct iscsi_bhs *h, uint32_t sn)
+{
+	be32_put(h->b + 32, sn);
+}
 
 /* Login request and response. RFC 7143 11.12, 11.13 */
-static inline bool login_transit(const struct iscsi_bhs *h) { return h->b[1] & 0x80; }
-static inline uint8_t login_csg(const struct iscsi_bhs *h) { return h->b[1] >> 2 & 3; }
-static inline uint8_t login_nsg(const struct iscsi_bhs *h) { return h->b[1] & 3; }
-static inline const uint8_t *login_isid(const struct iscsi_bhs *h) { return h->b + 8; }
-static inline uint16_t login_tsih(const struct iscsi_bhs *h) { return be16_get(h->b + 14); }
-static inline uint16_t login_cid(const struct iscsi_bhs *h) { return be16_get(h->b + 20); }
+static inline bool login_transit(const struct iscsi_bhs *h)
+{
+	return h->b[1] & 0x80;
+}
+static inline uint8_t login_csg(const struct iscsi_bhs *h)
+{
+	return h->b[1] >> 2 & 3;
+}
+static inline uint8_t login_nsg(const struct iscsi_bhs *h)
+{
+	return h->b[1] & 3;
+}
+static inline const uint8_t *login_isid(const struct iscsi_bhs *h)
+{
+	return h->b + 8;
+}
+static inline uint16_t login_tsih(const struct iscsi_bhs *h)
+{
+	return be16_get(h->b + 14);
+}
+static inline uint16_t login_cid(const struct iscsi_bhs *h)
+{
+	return be16_get(h->b + 20);
+}
 
-static inline uint32_t iscsi_pad(uint32_t len) { return -len & 3; }
+static inline uint32_t iscsi_pad(uint32_t len)
+{
+	return -len & 3;
+}
 
 /* Serial number arithmetic of 32 bits. RFC 7143 4.2.2.1, RFC 1982 */
-static inline bool sn_before(uint32_t a, uint32_t b) { return (int32_t)(a - b) < 0; }
+static inline bool sn_before(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0;
+}

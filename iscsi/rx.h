@@ -30,7 +30,7 @@ struct iscsi_rx {
 	enum { RX_IN_BHS, RX_IN_AHS, RX_IN_HDIGEST, RX_AT_HEADER, RX_IN_DATA, RX_IN_TAIL } stage;
 	uint32_t got; /* bytes of the stage */
 	uint32_t crc;
-	uint8_t tail[8]; /* header digest; padding and data digest */
+	uint8_t tail[8];	  /* header digest; padding and data digest */
 	const struct iovec *dest; /* NULL: dropped */
 	int n_dest;
 	size_t dest_off; /* into dest[0] */

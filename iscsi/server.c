@@ -24,7 +24,7 @@ struct target_entry {
 /* A target is reached through a portal in the group of this tag. */
 struct link_entry {
 	unsigned target, portal;
-	uint16_t tag, rel_port;
+	uint16_t tag;
 };
 
 struct iscsi_server {
@@ -150,24 +150,6 @@ static int target_index(const struct iscsi_server *server, const char *name)
 	return -1;
 }
 
-/* Relative port identifiers count the groups of a target, from 1. */
-static uint16_t rel_port_for(const struct iscsi_server *server, unsigned target, uint16_t tag)
-{
-	uint16_t highest = 0;
-
-	for (unsigned i = 0; i < server->n_links; i++) {
-		const struct link_entry *link = &server->links[i];
-
-		if (link->target != target)
-			continue;
-		if (link->tag == tag)
-			return link->rel_port;
-		if (link->rel_port > highest)
-			highest = link->rel_port;
-	}
-	return (uint16_t)(highest + 1);
-}
-
 int iscsi_server_link(struct iscsi_server *server, const char *target, uint16_t tag,
 		      unsigned portal)
 {
@@ -180,9 +162,7 @@ int iscsi_server_link(struct iscsi_server *server, const char *target, uint16_t 
 		return -ENOMEM;
 	if (t < 0 || portal >= server->n_portals)
 		return -EINVAL;
-	links[server->n_links] = (struct link_entry){(unsigned)t, portal, tag,
-						     rel_port_for(server, (unsigned)t, tag)};
-	server->n_links++;
+	links[server->n_links++] = (struct link_entry){(unsigned)t, portal, tag};
 	return 0;
 }
 
@@ -215,11 +195,6 @@ struct scsi_target *server_target(const struct iscsi_server *server, const char 
 	int t = target_index(server, name);
 
 	return t < 0 ? NULL : scsi_target_ref(server->targets[t].target);
-}
-
-uint16_t server_rel_port(const struct iscsi_server *server, const char *target, uint16_t tag)
-{
-	return rel_port_for(server, (unsigned)target_index(server, target), tag);
 }
 
 unsigned server_n_targets(const struct iscsi_server *server)
@@ -271,23 +246,12 @@ static void handover_run(struct engine_post *post)
 	free(h);
 }
 
-/* The reactor with the fewest connections takes the next one. */
-static struct iscsi_shard *place(struct iscsi_server *server)
-{
-	struct iscsi_shard *best = &server->shards[0];
-
-	for (unsigned i = 1; i < server->cfg.n_reactors; i++) {
-		if (atomic_load(&server->shards[i].reactor->n_conns) <
-		    atomic_load(&best->reactor->n_conns))
-			best = &server->shards[i];
-	}
-	return best;
-}
-
 static void accepted(struct portal *portal, int fd)
 {
 	struct iscsi_server *server = portal->server;
-	struct iscsi_shard *shard = place(server);
+	struct reactor *all = server->cfg.reactors;
+	struct iscsi_shard *shard =
+		&server->shards[reactor_least_busy(all, server->cfg.n_reactors) - all];
 	struct handover *h;
 
 	if (atomic_load(&server->n_conns) >= server->cfg.max_connections) {
@@ -378,7 +342,8 @@ static void portals_close(struct iscsi_server *server)
 {
 	for (unsigned i = 0; i < server->n_portals; i++) {
 		if (server->portals[i]->sock.fd >= 0)
-			engine_sock_close(server->cfg.reactors[0].engine, &server->portals[i]->sock);
+			engine_sock_close(server->cfg.reactors[0].engine,
+					  &server->portals[i]->sock);
 	}
 }
 

@@ -3,8 +3,8 @@
 /* Text: lists of key=value, each ended by a NUL. Source: RFC 7143 6.1, 6.2. */
 #include "util/bytes.h"
 
-#define ISCSI_KEY_MAX 63	  /* bytes of a key name */
-#define ISCSI_TEXT_MAX 16384	  /* bytes of one negotiation sequence that we gather */
+#define ISCSI_KEY_MAX 63     /* bytes of a key name */
+#define ISCSI_TEXT_MAX 16384 /* bytes of one negotiation sequence that we gather */
 
 /* One pair, in place: not NUL-ended. */
 struct iscsi_pair {

@@ -63,6 +63,8 @@ const struct scsi_op scsi_disk_ops[] = {
 	{"READ CAPACITY (16)", 0x9e, 0x10, 16, ACCESS_READY, scsi_plan_alloc32_at10,
 	 sbc_read_capacity16,
 	 {0x9e, 0x10, NONE_8, ALL_4, 0, CONTROL}, NULL},
+	{"GET LBA STATUS (16)", 0x9e, 0x12, 16, ACCESS_READY, sbc_plan_lba_status, sbc_get_lba_status,
+	 {0x9e, 0x12, ALL_8, ALL_4, 0, CONTROL}, NULL},
 	{"REPORT LUNS", 0xa0, NO_SA, 12, ACCESS_ANY, scsi_plan_alloc32_at6, spc_report_luns,
 	 {0xa0, 0, 0xff, NONE_3, ALL_4, 0, CONTROL}, NULL},
 	{"REPORT SUPPORTED OPERATION CODES", 0xa3, 0x0c, 12, ACCESS_NONE, scsi_plan_alloc32_at6,

@@ -68,7 +68,8 @@ uint64_t scsi_lun_encode(uint32_t lun);
 /**
  * scsi_nexus_new() - an initiator port has reached a target port
  * @initiator: SCSI initiator port name: iSCSI name, ",i,0x", ISID
- * @rel_port:  relative target port identifier, from 1
+ * @rel_port:  relative target port identifier, from 1; over iSCSI the target portal group tag,
+ *             which names the port just as well (RFC 7143 4.4.1.2)
  * @engine:    whose thread all its tasks run on
  */
 int scsi_nexus_new(struct scsi_target *target, const char *initiator, uint16_t rel_port,
@@ -76,4 +77,5 @@ int scsi_nexus_new(struct scsi_target *target, const char *initiator, uint16_t r
 /* No task is left. NULL is fine. */
 void scsi_nexus_free(struct scsi_nexus *nexus);
 DEFINE_SCOPED(struct scsi_nexus *, scsi_nexus_free)
-struct engine *scsi_nexus_engine(const struct scsi_nexus *nexus);
+/* The NUMA node whose buffers the LU behind a LUN prefers; -1: any, or no such LU. */
+int scsi_nexus_numa_node(const struct scsi_nexus *nexus, uint64_t lun);

@@ -40,6 +40,11 @@ static inline const struct scsi_lu_view *scsi_lu_view(const struct scsi_lu *lu)
 	return atomic_load_explicit(&((struct scsi_lu *)lu)->view, memory_order_acquire);
 }
 
+/* Whether a back end has a call that was added after the first version of the interface. */
+#define scsi_backend_has(ops, call)                                                                \
+	((ops)->size >= offsetof(struct duotgt_backend_ops, call) + sizeof((ops)->call) &&         \
+	 (ops)->call)
+
 struct scsi_mapping {
 	uint32_t lun;
 	struct scsi_lu *lu;
@@ -111,6 +116,13 @@ void scsi_tmf_task_ended(struct scsi_itl *itl, const struct scsi_task *task);
  * Return: SCSI_PENDING; SCSI_DONE with MEDIUM ERROR for what a LU after a failed flush refuses.
  */
 enum scsi_step scsi_task_io(struct scsi_task *task, enum scsi_step (*next)(struct scsi_task *task));
+
+/*
+ * Runs @fn, which may block, on a helper thread, then @next on the task's own with its result in
+ * task->work_res. Return: SCSI_PENDING.
+ */
+enum scsi_step scsi_task_work(struct scsi_task *task, int (*fn)(struct scsi_task *task),
+			      enum scsi_step (*next)(struct scsi_task *task));
 
 /* The same for the range of the task (lba, n_blocks, iov): reads and writes of blocks. */
 enum scsi_step scsi_task_read(struct scsi_task *task, enum scsi_step (*next)(struct scsi_task *));

@@ -48,9 +48,11 @@ void scsi_nexus_free(struct scsi_nexus *nexus)
 	free(nexus);
 }
 
-struct engine *scsi_nexus_engine(const struct scsi_nexus *nexus)
+int scsi_nexus_numa_node(const struct scsi_nexus *nexus, uint64_t lun)
 {
-	return nexus->engine;
+	int mapping = scsi_target_find(nexus->target, lun);
+
+	return mapping < 0 ? -1 : nexus->target->map[mapping].lu->numa_node;
 }
 
 static struct scsi_itl *itl_new(struct scsi_nexus *nexus, struct scsi_lu *lu)

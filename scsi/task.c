@@ -252,22 +252,36 @@ static void give_back_buffer(struct scsi_task *task)
 	task->cut = 0;
 }
 
-static void io_done(struct duotgt_io *io, int res)
+static void task_done(struct scsi_task *task)
 {
-	struct scsi_task *task = container_of(io, struct scsi_task, io);
+	task->pending = false;
+	task->transport->done(task);
+}
+
+/* What was waited for has come: the command's next step, unless it was aborted meanwhile. */
+static void task_go_on(struct scsi_task *task)
+{
 	enum scsi_step step;
 
-	give_back_buffer(task);
-	if (res < 0)
-		step = io_failed(task, res);
-	else if (task->aborted)
+	if (task->aborted)
 		step = scsi_finish(task, STATUS_TASK_ABORTED);
 	else
 		step = task->next ? task->next(task) : scsi_good(task);
-	if (step == SCSI_PENDING)
+	if (step != SCSI_PENDING)
+		task_done(task);
+}
+
+static void io_done(struct duotgt_io *io, int res)
+{
+	struct scsi_task *task = container_of(io, struct scsi_task, io);
+
+	give_back_buffer(task);
+	if (res >= 0) {
+		task_go_on(task);
 		return;
-	task->pending = false;
-	task->transport->done(task);
+	}
+	io_failed(task, res);
+	task_done(task);
 }
 
 enum scsi_step scsi_task_io(struct scsi_task *task, enum scsi_step (*next)(struct scsi_task *task))
@@ -282,6 +296,41 @@ enum scsi_step scsi_task_io(struct scsi_task *task, enum scsi_step (*next)(struc
 	task->io.done = io_done;
 	task->pending = true;
 	lu->backend->submit(lu->store, task->nexus->engine, &task->io);
+	return SCSI_PENDING;
+}
+
+/* In io.priv, since no request is under way meanwhile. */
+struct work {
+	struct engine_op op;
+	struct scsi_task *task;
+	int (*fn)(struct scsi_task *task);
+};
+_Static_assert(sizeof(struct work) <= sizeof(((struct duotgt_io *)0)->priv), "fits priv");
+
+static int work_run(void *arg)
+{
+	struct work *work = arg;
+
+	return work->fn(work->task);
+}
+
+static void work_done(struct engine_op *op, int res)
+{
+	struct work *work = container_of(op, struct work, op);
+
+	work->task->work_res = res;
+	task_go_on(work->task);
+}
+
+enum scsi_step scsi_task_work(struct scsi_task *task, int (*fn)(struct scsi_task *task),
+			      enum scsi_step (*next)(struct scsi_task *task))
+{
+	struct work *work = (struct work *)task->io.priv;
+
+	*work = (struct work){.op.done = work_done, .task = task, .fn = fn};
+	task->next = next;
+	task->pending = true;
+	engine_work(task->nexus->engine, &work->op, work_run, work);
 	return SCSI_PENDING;
 }
 

@@ -96,6 +96,7 @@ struct scsi_task {
 	enum scsi_step (*next)(struct scsi_task *task); /* after io; NULL: GOOD */
 	size_t cut; /* taken off the end of the last segment of io.iov while io is under way */
 	uint64_t scratch[4]; /* of the command's own function */
+	int work_res; /* of scsi_task_work() */
 	void *own; /* its memory: NULL from begin on, free()d by end, however the task went */
 };
 

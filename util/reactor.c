@@ -34,7 +34,7 @@ static void *reactor_main(void *arg)
 static int reactor_start(struct reactor *reactor)
 {
 	sigset_t all, before;
-	char name[16];
+	char name[24];
 	int r;
 
 	sigfillset(&all);
@@ -70,6 +70,15 @@ static void reactor_join(struct reactor *reactor)
 	reactor->running = false;
 }
 
+static void caches_free(struct reactor *reactor)
+{
+	for (int node = 0; node < reactor->n_nodes; node++)
+		if (reactor->of_node[node] != reactor->bufs)
+			pool_cache_free(reactor->of_node[node]);
+	pool_cache_free(reactor->bufs);
+	free(reactor->of_node);
+}
+
 void reactors_stop(struct reactors *reactors)
 {
 	if (!reactors)
@@ -79,7 +88,7 @@ void reactors_stop(struct reactors *reactors)
 	/* Only now: until here, a thread may post to any other's engine. */
 	for (unsigned i = 0; i < reactors->n; i++) {
 		engine_free(reactors->all[i].engine);
-		pool_cache_free(reactors->all[i].bufs);
+		caches_free(&reactors->all[i]);
 	}
 	for (int i = 0; i < reactors->n_pools; i++)
 		pool_free(reactors->pools[i]);
@@ -143,6 +152,28 @@ static int make_pools(struct reactors *reactors, const struct reactors_config *c
 	return 0;
 }
 
+/* A cache of its own node's pool, and one of each other's for LUs whose data is to lie there. */
+static int make_caches(struct reactors *reactors, struct reactor *reactor, const int *pool_of,
+		       int own_node)
+{
+	int r = pool_cache_new(reactors->pools[pool_of[own_node]], reactor->engine, &reactor->bufs);
+
+	if (r < 0 || reactors->n_pools == 1)
+		return r;
+	reactor->of_node = calloc((size_t)numa_node_limit(), sizeof(struct pool_cache *));
+	if (!reactor->of_node)
+		return -ENOMEM;
+	reactor->n_nodes = numa_node_limit();
+	for (int node = 0; r == 0 && node < reactor->n_nodes; node++) {
+		if (node == own_node)
+			reactor->of_node[node] = reactor->bufs;
+		else if (pool_of[node] >= 0)
+			r = pool_cache_new(reactors->pools[pool_of[node]], reactor->engine,
+					   &reactor->of_node[node]);
+	}
+	return r;
+}
+
 static int equip(struct reactors *reactors, const struct reactors_config *cfg)
 {
 	scoped(free) int *pool_of = calloc((size_t)numa_node_limit(), sizeof(*pool_of));
@@ -157,8 +188,7 @@ static int equip(struct reactors *reactors, const struct reactors_config *cfg)
 
 		r = engine_new(cfg->engine, &cfg->engine_config, &reactor->engine);
 		if (r == 0)
-			r = pool_cache_new(reactors->pools[pool_of[node]], reactor->engine,
-					   &reactor->bufs);
+			r = make_caches(reactors, reactor, pool_of, node);
 	}
 	return r;
 }
@@ -181,13 +211,13 @@ int reactors_start(const struct reactors_config *cfg, struct reactors **ret_reac
 	return 0;
 }
 
-struct reactor *reactors_least_busy(struct reactors *reactors)
+struct reactor *reactor_least_busy(struct reactor *all, unsigned n)
 {
-	struct reactor *best = &reactors->all[0];
+	struct reactor *best = &all[0];
 
-	for (unsigned i = 1; i < reactors->n; i++)
-		if (atomic_load_explicit(&reactors->all[i].n_conns, memory_order_relaxed) <
+	for (unsigned i = 1; i < n; i++)
+		if (atomic_load_explicit(&all[i].n_conns, memory_order_relaxed) <
 		    atomic_load_explicit(&best->n_conns, memory_order_relaxed))
-			best = &reactors->all[i];
+			best = &all[i];
 	return best;
 }

@@ -11,9 +11,11 @@
 
 struct reactor {
 	struct engine *engine;
-	struct pool_cache *bufs;
+	struct pool_cache *bufs;     /* of its own node's pool */
+	struct pool_cache **of_node; /* by node, NULL where a node has no pool; n_nodes of them */
+	int n_nodes;		     /* 0: one pool for all */
 	unsigned index;
-	int cpu;	    /* -1: not pinned */
+	int cpu;	     /* -1: not pinned */
 	atomic_uint n_conns; /* connections placed here */
 	pthread_t thread;
 	bool running;
@@ -40,5 +42,13 @@ int reactors_start(const struct reactors_config *cfg, struct reactors **ret_reac
 /* Ends the threads and frees all. Whatever ran on them must be gone. NULL is fine. */
 void reactors_stop(struct reactors *reactors);
 
-/* The one with the fewest connections. */
-struct reactor *reactors_least_busy(struct reactors *reactors);
+/* The one of @n with the fewest connections. */
+struct reactor *reactor_least_busy(struct reactor *all, unsigned n);
+
+/* Buffers of @node's memory, if it has a pool of its own; else (or -1) of the reactor's. */
+static inline struct pool_cache *reactor_bufs(const struct reactor *reactor, int node)
+{
+	if (node < 0 || node >= reactor->n_nodes || !reactor->of_node[node])
+		return reactor->bufs;
+	return reactor->of_node[node];
+}

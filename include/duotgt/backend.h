@@ -77,6 +77,8 @@ struct duotgt_backend_info {
  *          "/srv/a.img: is in use by another process (pid 4711)"
  * @submit: queues; never blocks; @io->done tells the end
  * @close:  no request is under way; may block
+ * @extent: how much of @len from @offset on is alike, all stored or all a hole that takes no space
+ *          and reads as zeroes; may block, any thread. NULL: everything is stored
  */
 struct duotgt_backend_ops {
 	uint32_t abi;  /* DUOTGT_BACKEND_ABI */
@@ -86,4 +88,6 @@ struct duotgt_backend_ops {
 		    struct duotgt_backend_info *ret_info, char *ret_why, size_t why_len);
 	void (*submit)(void *store, struct engine *engine, struct duotgt_io *io);
 	void (*close)(void *store);
+	int (*extent)(void *store, uint64_t offset, uint64_t len, uint64_t *ret_len,
+		      bool *ret_stored);
 };

@@ -161,6 +161,23 @@ void file_store_close(void *arg)
 	free(store);
 }
 
+int file_store_extent(void *arg, uint64_t offset, uint64_t len, uint64_t *ret_len, bool *ret_stored)
+{
+	const struct file_store *store = arg;
+	off_t data = lseek(store->fd, (off_t)offset, SEEK_DATA), end;
+
+	if (data < 0 && errno != ENXIO)
+		return -errno;
+	*ret_stored = data == (off_t)offset;
+	/* Past the last data there is one hole up to the end. */
+	end = *ret_stored ? lseek(store->fd, (off_t)offset, SEEK_HOLE)
+			  : (data < 0 ? (off_t)(offset + len) : data);
+	if (end < 0)
+		return -errno;
+	*ret_len = (uint64_t)end - offset < len ? (uint64_t)end - offset : len;
+	return 0;
+}
+
 int file_store_new(int fd, const struct duotgt_backend_info *info, struct file_store **ret_store)
 {
 	struct file_store *store = calloc(1, sizeof(*store));

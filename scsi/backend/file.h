@@ -37,3 +37,5 @@ int file_store_set_direct(struct file_store *store, const struct duotgt_backend_
 
 void file_store_submit(void *store, struct engine *engine, struct duotgt_io *io);
 void file_store_close(void *store);
+int file_store_extent(void *store, uint64_t offset, uint64_t len, uint64_t *ret_len,
+		      bool *ret_stored);

@@ -254,5 +254,6 @@ const struct duotgt_backend_ops file_backend_ops = {
 	.type = "file",
 	.open = file_open,
 	.submit = file_store_submit,
+	.extent = file_store_extent,
 	.close = file_store_close,
 };

@@ -10,11 +10,13 @@
 
 /* The plans set need_in or need_out and decode the range, as scsi_op.plan does. */
 enum scsi_step sbc_plan_capacity10(struct scsi_task *task);
+enum scsi_step sbc_plan_lba_status(struct scsi_task *task);
 enum scsi_step sbc_plan_sync(struct scsi_task *task);
 enum scsi_step sbc_plan_verify(struct scsi_task *task);
 
 enum scsi_step sbc_read_capacity10(struct scsi_task *task);
 enum scsi_step sbc_read_capacity16(struct scsi_task *task);
+enum scsi_step sbc_get_lba_status(struct scsi_task *task);
 enum scsi_step sbc_read6(struct scsi_task *task);
 enum scsi_step sbc_read(struct scsi_task *task);
 enum scsi_step sbc_write6(struct scsi_task *task);

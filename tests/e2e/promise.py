@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import time
 
 import initiator
@@ -84,13 +85,37 @@ def need(*programs):
             raise Skipped(f"{program} is not installed")
 
 
-def run(argv, timeout=300):
-    """A program that must succeed; its output is the test's."""
-    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                          stdin=subprocess.DEVNULL, timeout=timeout, check=False)
-    if done.returncode:
-        raise AssertionError(f"{' '.join(argv)}\nended with {done.returncode}:\n{done.stdout}")
-    return done.stdout
+def run(argv):
+    """A program that must succeed; returns its output."""
+    return run_together([argv])[0]
+
+
+def run_together(commands):
+    """
+    Starts all, waits for all; each must succeed. libiscsi tries to reconnect for ever, so that
+    the death of a server ends them, too.
+    """
+    started = []
+    for argv in commands:
+        out = tempfile.TemporaryFile("w+", errors="replace")
+        started.append((argv, out, subprocess.Popen(argv, stdout=out, stderr=subprocess.STDOUT,
+                                                    stdin=subprocess.DEVNULL)))
+    while any(process.poll() is None for _, _, process in started):
+        dead = [server for server in servers.RUNNING if not server.alive]
+        if dead:
+            for _, _, process in started:
+                process.kill()
+                process.wait()
+            raise AssertionError(f"{dead[0].name} died with {dead[0].process.returncode}")
+        time.sleep(0.02)
+    outputs = []
+    for argv, out, process in started:
+        out.seek(0)
+        outputs.append(out.read())
+        out.close()
+        assert process.returncode == 0, \
+            f"{' '.join(argv)}\nended with {process.returncode}:\n{outputs[-1]}"
+    return outputs
 
 
 def login(server, **more):

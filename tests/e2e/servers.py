@@ -60,6 +60,9 @@ class StartFailed(Exception):
         self.code, self.stderr = code, stderr
 
 
+RUNNING = []  # servers that should be; who waits for a program looks at them, too
+
+
 class Server:
     """A process in the foreground, its stderr kept in a file."""
 
@@ -81,6 +84,7 @@ class Server:
         self.log = tempfile.NamedTemporaryFile("w+", prefix="target-stderr-")
         self.process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=self.log,
                                         stdin=subprocess.DEVNULL, text=True, **more)
+        RUNNING.append(self)
 
     @property
     def stderr(self):
@@ -105,12 +109,18 @@ class Server:
         return split_url(self.urls[0])[1]
 
     def kill(self):
+        self.no_longer_expected()
         if self.process and self.alive:
             self.process.kill()
             self.process.wait()
 
+    def no_longer_expected(self):
+        if self in RUNNING:
+            RUNNING.remove(self)
+
     def stop(self, timeout=30):
         """SIGTERM. The exit status must be 0: sanitizers report through it too."""
+        self.no_longer_expected()
         if not self.alive:
             raise AssertionError(f"{self.name} died with {self.process.returncode}:\n{self.stderr}")
         self.process.send_signal(signal.SIGTERM)

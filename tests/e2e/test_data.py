@@ -3,11 +3,10 @@
 
 import os
 import random
-import subprocess
 
 import initiator
 import servers
-from promise import equal_bytes, login, need, promise, run
+from promise import equal_bytes, login, need, promise, run, run_together
 
 IMAGE_BYTES = 48 << 20
 N_FILES = 3000
@@ -98,15 +97,6 @@ def image_with_header_digests(place):
         write_and_check(source, disk, qemu_target(server.urls[0], "crc32c"))
         url = server.urls[0] + "?header_digest=crc32c"
         assert str(IMAGE_BYTES // 512 - 1) in run(["iscsi-readcapacity16", url]), "capacity"
-
-
-def run_together(commands):
-    """Starts all, then waits for all; each must succeed."""
-    started = [subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-               for argv in commands]
-    for argv, process in zip(commands, started):
-        output, _ = process.communicate()
-        assert process.returncode == 0, f"{' '.join(argv)}: {output}"
 
 
 @promise(seconds=180)

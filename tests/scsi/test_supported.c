@@ -64,6 +64,7 @@ static const char *const usages[] = {
 	"8f16ffffffffffffffffffffffff0004",
 	"9102ffffffffffffffffffffffff0004",
 	"9e100000000000000000ffffffff0004",
+	"9e12ffffffffffffffffffffffff0004",
 	"a000ff000000ffffffff0004",
 	"a30c87ffffffffffffff0004",
 	"a30d80000000ffffffff0004",

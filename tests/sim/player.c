@@ -175,12 +175,14 @@ static void judge_failure(struct initiator *ini, const struct command *cmd,
 			  const struct reply *reply)
 {
 	bool expected = ini->world->faults &&
-			(reply->status == BUSY || reply->status == TASK_SET_FULL ||
+			(reply->status == BUSY ||
 			 (reply->status == CHECK_CONDITION &&
 			  (reply->key == MEDIUM_ERROR || reply->key == DATA_PROTECT)));
 
 	if (reply->status == CHECK_CONDITION && reply->key == UNIT_ATTENTION)
 		return;
+	if (reply->status == TASK_SET_FULL && ini->world->tight)
+		return; /* where waiting for buffers could be for ever */
 	if (!expected)
 		world_fail(ini->world, "initiator %u: CDB %02x: status %02xh, sense %x/%04x",
 			   ini->index, cmd->cdb[0], reply->status, reply->key, reply->asc);
@@ -193,7 +195,8 @@ static void write_done(struct initiator *ini, const struct command *cmd, const s
 
 	if (reply->answered && reply->status == GOOD)
 		outcome = cmd->fua ? WRITE_DURABLE : WRITE_DONE;
-	else if (reply->answered && reply->key == UNIT_ATTENTION)
+	else if (reply->answered &&
+		 (reply->key == UNIT_ATTENTION || reply->status == TASK_SET_FULL))
 		outcome = WRITE_NEVER;
 	world->counts.fua_writes += outcome == WRITE_DURABLE;
 	oracle_write_end(world->oracle, cmd->write_id, to_sector(world, cmd->lba),
@@ -260,7 +263,8 @@ void player_done(struct initiator *ini, struct command *cmd, const struct reply 
 		  ini->index, cmd->cdb[0], cmd->lba, cmd->n_blocks, cmd->write_id,
 		  reply->answered ? "answered" : "gone", reply->status, reply->key, reply->asc);
 	if (reply->answered && reply->status != GOOD) {
-		ini->world->counts.failures += reply->key != UNIT_ATTENTION;
+		ini->world->counts.failures += reply->key && reply->key != UNIT_ATTENTION;
+		ini->world->counts.full += reply->status == TASK_SET_FULL;
 		judge_failure(ini, cmd, reply);
 	}
 	if (cmd->kind == CMD_WRITE)

@@ -139,10 +139,12 @@ static void choose_target(struct run *run)
 	struct sim *sim = world->sim;
 	uint32_t first = (uint32_t)sim_between(sim, 1, 16) * 4096;
 
+	world->tight = sim_chance(sim, 400);
+
 	run->target_config = (struct target_config){
 		.n_reactors = (unsigned)sim_between(sim, 1, TARGET_REACTORS_MAX),
 		/* Some have hardly more than one command needs. */
-		.n_buffers = sim_chance(sim, 400) ? 6 : 64,
+		.n_buffers = world->tight ? 6 : 256,
 		.queue_depth = (unsigned)sim_between(sim, 1, 32),
 		.max_transfer = world->max_transfer,
 		.block_size = world->block_size,
@@ -245,7 +247,7 @@ static void play(struct run *run)
 	struct sim *sim = run->world.sim;
 
 	for (unsigned i = 0; i < run->n_initiators; i++) {
-		run->initiators[i].budget = (unsigned)sim_between(sim, 20, 150);
+		run->initiators[i].budget = (unsigned)sim_between(sim, 20, 400);
 		run->initiators[i].depth = (unsigned)sim_between(sim, 1, 24);
 	}
 	for (unsigned i = 0; i < run->n_crashes; i++) {
@@ -342,11 +344,11 @@ static int run_seeds(uint64_t first, uint64_t n, const struct options *options)
 	       " R2Ts, %" PRIu64 " unsolicited bursts, %" PRIu64 " Data-Ins,\n%" PRIu64
 	       " logins (%" PRIu64 " with digests), %" PRIu64 " lost connections, %" PRIu64
 	       " aborts, %" PRIu64 " resets, %" PRIu64 " pings, %" PRIu64 " failures, %" PRIu64
-	       " crashes\n",
+	       " times full, %" PRIu64 " crashes\n",
 	       n, n_failed, counts.commands, counts.sectors_checked, counts.flushes,
 	       counts.fua_writes, counts.r2ts, counts.unsolicited, counts.data_ins, counts.logins,
 	       counts.digest_logins, counts.losses, counts.aborts, counts.resets, counts.pings,
-	       counts.failures, counts.crashes);
+	       counts.failures, counts.full, counts.crashes);
 	for (size_t i = 0; n >= 100 && i < sizeof(counts) / sizeof(uint64_t); i++)
 		if (!((const uint64_t *)&counts)[i]) {
 			fprintf(stderr, "count %zu is 0: these runs do not test what they should\n",
