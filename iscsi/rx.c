@@ -24,8 +24,9 @@ static bool rx_gather(struct iscsi_rx *rx, uint8_t *to, uint32_t want, const uin
 
 	if (n > *len)
 		n = (uint32_t)*len;
-	if (n)
-		memcpy(to + rx->got, *p, n);
+	if (!n) /* the input may be NULL then */
+		return rx->got == want;
+	memcpy(to + rx->got, *p, n);
 	rx->got += n;
 	*p += n;
 	*len -= n;

@@ -54,6 +54,21 @@ static void tmf_respond(struct iscsi_tmf *tmf, enum tmf_response response)
 	tmf_free(tmf);
 }
 
+/*
+ * Tasks that were refused on arrival never reached the device server, which so cannot abort them;
+ * no response of theirs may follow that of the function, nor need more of their data come.
+ */
+static void drop_refused(struct iscsi_tmf *tmf)
+{
+	list_for_each (task, &tmf->req.conn->tasks, struct iscsi_task, node) {
+		bool reached =
+			tmf->scsi.function == TMF_TARGET_RESET || task->scsi.lun == tmf->scsi.lun;
+
+		if (reached && task->state == TASK_DRAINING && !task->begun && task->delivered)
+			task_free(task);
+	}
+}
+
 static void tmf_scsi_done(struct scsi_tmf *scsi)
 {
 	struct iscsi_tmf *tmf = container_of(scsi, struct iscsi_tmf, scsi);
@@ -68,6 +83,8 @@ static void tmf_scsi_done(struct scsi_tmf *scsi)
 		[TMF_FAILED] = RSP_REJECTED,
 	};
 
+	if (scsi->response == TMF_COMPLETE && scsi->function != TMF_ABORT_TASK)
+		drop_refused(tmf);
 	tmf_respond(tmf, responses[scsi->response]);
 	if (cold)
 		registry_drop_target(registry, target); /* like a power-on: all sessions end */
@@ -109,6 +126,9 @@ static void abort_task(struct iscsi_tmf *tmf)
 		conn->session->n_held--;
 		task_free(task);
 		session_skip(conn->session, cmdsn);
+		tmf_respond(tmf, RSP_COMPLETE);
+	} else if (task && task->state == TASK_DRAINING && !task->begun) {
+		task_free(task);
 		tmf_respond(tmf, RSP_COMPLETE);
 	} else if (!task && abort_unseen(tmf)) {
 		tmf_respond(tmf, RSP_COMPLETE);

@@ -276,6 +276,9 @@ static void io_done(struct duotgt_io *io, int res)
 	struct scsi_task *task = container_of(io, struct scsi_task, io);
 
 	give_back_buffer(task);
+	/* Of flushes under way together the kernel tells only one that pages were lost. */
+	if (res >= 0 && loses_writes(io, -EIO) && atomic_load(&task->lu->flush_failed))
+		res = -EIO;
 	if (res >= 0) {
 		task_go_on(task);
 		return;

@@ -99,13 +99,13 @@ void command_send(struct initiator *ini, struct command *cmd)
 	command_pump(ini);
 }
 
-static struct command *command_find(struct initiator *ini, uint32_t itt)
+static struct command *command_find(struct initiator *ini, const struct iscsi_bhs *bhs)
 {
 	list_for_each (cmd, &ini->commands, struct command, node)
-		if (cmd->itt == itt)
+		if (cmd->itt == bhs_itt(bhs))
 			return cmd;
-	world_fail(ini->world, "initiator %u: PDU for a task that is not there: ITT %08x",
-		   ini->index, itt);
+	world_fail(ini->world, "initiator %u: PDU %02xh, status %02xh, for no task: ITT %08x",
+		   ini->index, bhs_opcode(bhs), bhs->b[3], bhs_itt(bhs));
 	return NULL;
 }
 
@@ -176,7 +176,7 @@ void command_pump(struct initiator *ini)
 
 static void take_r2t(struct initiator *ini, const struct iscsi_bhs *bhs)
 {
-	struct command *cmd = command_find(ini, bhs_itt(bhs));
+	struct command *cmd = command_find(ini, bhs);
 	uint32_t r2tsn = be32_get(bhs->b + 36), offset = be32_get(bhs->b + 40);
 	uint32_t len = be32_get(bhs->b + 44);
 
@@ -228,7 +228,7 @@ static void check_residual(struct initiator *ini, const struct command *cmd,
 static void take_data_in(struct initiator *ini, const struct iscsi_bhs *bhs, const uint8_t *data,
 			 uint32_t len)
 {
-	struct command *cmd = command_find(ini, bhs_itt(bhs));
+	struct command *cmd = command_find(ini, bhs);
 	uint32_t offset = be32_get(bhs->b + 40);
 	struct reply reply = {.answered = true, .status = bhs->b[3]};
 
@@ -271,7 +271,7 @@ static void take_sense(struct reply *reply, const uint8_t *data, uint32_t len)
 static void take_response(struct initiator *ini, const struct iscsi_bhs *bhs, const uint8_t *data,
 			  uint32_t len)
 {
-	struct command *cmd = command_find(ini, bhs_itt(bhs));
+	struct command *cmd = command_find(ini, bhs);
 	struct reply reply = {.answered = true, .status = bhs->b[3]};
 
 	if (!cmd)

@@ -231,7 +231,7 @@ static void settle(struct login_terms *terms, const char *name, uint32_t value)
 /* Return: false when the target may not say this. */
 static bool take_pair(struct initiator *ini, const char *name, const char *value)
 {
-	uint32_t n;
+	uint32_t n = 0;
 
 	if (!strcmp(name, "MaxRecvDataSegmentLength")) {
 		if (!number(value, &n) || n < 512)

@@ -101,6 +101,7 @@ static void send_write(struct initiator *ini)
 	put_range(ini, cmd, 0x0a, 0x2a, 0xaa, 0x8a);
 	sector = to_sector(world, lba);
 	n_sectors = to_sector(world, n);
+	cmd->begun = oracle_now(world->oracle);
 	cmd->write_id = oracle_write_begin(world->oracle, sector, n_sectors);
 	oracle_fill(cmd->write_id, sector, n_sectors, cmd->data);
 	command_send(ini, cmd);
@@ -198,6 +199,11 @@ static void write_done(struct initiator *ini, const struct command *cmd, const s
 	else if (reply->answered &&
 		 (reply->key == UNIT_ATTENTION || reply->status == TASK_SET_FULL))
 		outcome = WRITE_NEVER;
+	/* What the disk has forgotten is not known: nothing may pretend to be in order
+	 * (DESIGN 6.3). */
+	if (reply->answered && reply->status == GOOD && cmd->len && world->flush_failed &&
+	    cmd->begun > world->flush_failed)
+		world_fail(world, "initiator %u: GOOD to a write after a failed flush", ini->index);
 	world->counts.fua_writes += outcome == WRITE_DURABLE;
 	oracle_write_end(world->oracle, cmd->write_id, to_sector(world, cmd->lba),
 			 to_sector(world, cmd->n_blocks), outcome);
@@ -226,6 +232,8 @@ static void flush_done(struct initiator *ini, const struct command *cmd, const s
 	uint64_t n = cmd->n_blocks ? cmd->n_blocks : world->n_blocks - cmd->lba;
 
 	world->counts.flushes += reply->status == GOOD;
+	if (reply->key == MEDIUM_ERROR && !world->flush_failed)
+		world->flush_failed = oracle_now(world->oracle);
 	if (reply->status == GOOD)
 		oracle_flushed(world->oracle, cmd->begun, to_sector(world, cmd->lba),
 			       to_sector(world, n));

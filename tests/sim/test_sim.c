@@ -233,6 +233,7 @@ static bool crash(struct run *run)
 	sim_reset_all(run->world.sim, run->world.portal);
 	sim_disk_crash(run->disk);
 	oracle_crash(run->world.oracle);
+	run->world.flush_failed = 0;
 	return end_target(run);
 }
 

@@ -21,7 +21,8 @@ struct world {
 	bool tight;	       /* the target has few buffers */
 	bool quiet;	       /* no disconnects and aborts any more */
 	bool verbose;
-	char verdict[512]; /* empty: all is well */
+	uint64_t flush_failed; /* the oracle's time when one was answered so; 0: none */
+	char verdict[512];     /* empty: all is well */
 	struct world_counts counts;
 };
 
