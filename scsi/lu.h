@@ -17,16 +17,16 @@ struct scsi_target;
 struct scsi_nexus;
 
 struct scsi_lu_config {
-	const char *name;	 /* of the storage, for messages */
+	const char *name; /* of the storage, for messages */
 	const struct duotgt_backend_ops *backend;
 	struct duotgt_backend_params params;
-	uint8_t uuid[16];	 /* identity: serial, NAA and EUI are made from it */
-	uint32_t block_size;	 /* 512 to 4096, 2^n */
-	uint32_t max_transfer;	 /* bytes of one command; a multiple of block_size */
-	bool write_cache;	 /* WCE */
-	bool thin;		 /* LBPME, where the back end can discard */
-	bool online;		 /* else NOT READY */
-	int numa_node;		 /* whose buffers its tasks prefer; -1: the reactor's */
+	uint8_t uuid[16];      /* identity: serial, NAA and EUI are made from it */
+	uint32_t block_size;   /* 512 to 4096, 2^n */
+	uint32_t max_transfer; /* bytes of one command; a multiple of block_size */
+	bool write_cache;      /* WCE */
+	bool thin;	       /* LBPME, where the back end can discard */
+	bool online;	       /* else NOT READY */
+	int numa_node;	       /* whose buffers its tasks prefer; -1: the reactor's */
 };
 
 /**

@@ -62,8 +62,8 @@ struct scsi_nexus {
 	char *initiator;
 	uint16_t rel_port;
 	struct engine *engine;
-	uint64_t task_seq; /* of the last task begun */
-	struct list strays; /* tasks to LUNs that do not exist; struct scsi_task.node */
+	uint64_t task_seq;	/* of the last task begun */
+	struct list strays;	/* tasks to LUNs that do not exist; struct scsi_task.node */
 	struct scsi_itl **itls; /* one per mapping, in the order of target->map; NULL until used */
 };
 

@@ -11,21 +11,21 @@
 
 enum scsi_access {
 	/* What a command does, as write protection, readiness and reservations judge it. */
-	ACCESS_ANY,	    /* always allowed, unit attention or not (INQUIRY, REPORT LUNS, …);
-				 also where there is no LU: task->lu and task->itl are NULL */
-	ACCESS_NONE,	    /* touches no medium; stopped by a unit attention */
-	ACCESS_READY,	    /* as NONE, and needs a medium that is ready */
-	ACCESS_READ,	    /* reads the medium */
-	ACCESS_WRITE,	    /* changes the medium */
+	ACCESS_ANY,   /* always allowed, unit attention or not (INQUIRY, REPORT LUNS, …);
+			   also where there is no LU: task->lu and task->itl are NULL */
+	ACCESS_NONE,  /* touches no medium; stopped by a unit attention */
+	ACCESS_READY, /* as NONE, and needs a medium that is ready */
+	ACCESS_READ,  /* reads the medium */
+	ACCESS_WRITE, /* changes the medium */
 };
 
 struct scsi_op {
-	const char *name;	      /* as the standard spells it */
-	uint8_t opcode, sa, cdb_len;  /* sa: service action, or NO_SA */
+	const char *name;	     /* as the standard spells it */
+	uint8_t opcode, sa, cdb_len; /* sa: service action, or NO_SA */
 	enum scsi_access access;
 	/*
-	 * Decodes and checks the CDB and sets need_in or need_out: SCSI_READY, or SCSI_DONE with the
-	 * answer. See the plan_ calls below. NULL: no data either way.
+	 * Decodes and checks the CDB and sets need_in or need_out: SCSI_READY, or SCSI_DONE with
+	 * the answer. See the plan_ calls below. NULL: no data either way.
 	 */
 	enum scsi_step (*plan)(struct scsi_task *task);
 	enum scsi_step (*run)(struct scsi_task *task); /* SCSI_DONE or SCSI_PENDING */
@@ -62,7 +62,8 @@ const struct scsi_op *scsi_op_find(const uint8_t *cdb);
  */
 enum scsi_step scsi_op_check(struct scsi_task *task);
 
-/* Length of a CDB by its group code (6, 10, 12, 16, or 8 + byte 7 for 7Fh); 0: vendor or reserved. */
+/* Length of a CDB by its group code (6, 10, 12, 16, or 8 + byte 7 for 7Fh); 0: vendor or reserved.
+ */
 unsigned scsi_cdb_len(const uint8_t *cdb);
 
 /* Allocation lengths of data-in commands: need_in becomes the field's value. */

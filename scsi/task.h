@@ -67,8 +67,8 @@ struct scsi_task {
 	uint64_t lun; /* the eight bytes of SAM-5 as one number */
 	uint64_t tag;
 	enum scsi_attr attr;
-	uint8_t cdb[SCSI_CDB_MAX]; /* what was not received is 0 */
-	uint32_t cdb_len;	   /* bytes received, may be more than SCSI_CDB_MAX */
+	uint8_t cdb[SCSI_CDB_MAX];	/* what was not received is 0 */
+	uint32_t cdb_len;		/* bytes received, may be more than SCSI_CDB_MAX */
 	uint32_t expect_in, expect_out; /* bytes the initiator is ready to move */
 
 	/* set by begin */
@@ -81,22 +81,22 @@ struct scsi_task {
 	/* the answer */
 	enum scsi_status status;
 	struct scsi_sense sense; /* for CHECK CONDITION */
-	uint64_t in_len; /* bytes of data-in the command produced; those past expect_in were cut */
+	uint64_t in_len;  /* bytes of data-in the command produced; those past expect_in were cut */
 	uint64_t out_len; /* bytes of data-out the command wanted; equals need_out */
 
 	/* the core's own */
-	struct list node; /* in itl->tasks */
+	struct list node;     /* in itl->tasks */
 	struct scsi_itl *itl; /* NULL: there is no such LU */
 	struct scsi_lu *lu;
 	const struct scsi_op *op;
 	bool aborted, pending;
-	uint64_t seq; /* order of arrival on this thread */
+	uint64_t seq;		/* order of arrival on this thread */
 	uint64_t lba, n_blocks; /* of commands that name a range */
 	struct duotgt_io io;
 	enum scsi_step (*next)(struct scsi_task *task); /* after io; NULL: GOOD */
 	size_t cut; /* taken off the end of the last segment of io.iov while io is under way */
 	uint64_t scratch[4]; /* of the command's own function */
-	int work_res; /* of scsi_task_work() */
+	int work_res;	     /* of scsi_task_work() */
 	void *own; /* its memory: NULL from begin on, free()d by end, however the task went */
 };
 

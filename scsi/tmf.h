@@ -21,7 +21,7 @@ enum scsi_tmf_response {
 	TMF_COMPLETE,
 	TMF_NO_TASK, /* ABORT TASK: no such task */
 	TMF_NO_LUN,
-	TMF_FAILED,  /* out of memory: nothing was done */
+	TMF_FAILED, /* out of memory: nothing was done */
 };
 
 struct scsi_tmf {

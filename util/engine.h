@@ -39,7 +39,7 @@ struct engine_defer {
 
 struct engine_timer {
 	void (*fire)(struct engine_timer *timer);
-	uint64_t at_ns;  /* the engine's; engine_now() scale */
+	uint64_t at_ns;	 /* the engine's; engine_now() scale */
 	unsigned heap_i; /* the engine's; 0: not set. Zero it once. */
 };
 
@@ -131,7 +131,8 @@ void engine_accept(struct engine *engine, struct engine_sock *sock, struct engin
 void engine_recv(struct engine *engine, struct engine_sock *sock, struct engine_op *op,
 		 const struct iovec *iov, int n_iov);
 
-/* Into memory of the engine's, lent as op->buf while done runs: an idle connection owns no buffer. */
+/* Into memory of the engine's, lent as op->buf while done runs: an idle connection owns no buffer.
+ */
 void engine_recv_some(struct engine *engine, struct engine_sock *sock, struct engine_op *op);
 
 /* Gathered, no signal; may be short. @n_iov at most IOV_MAX. */

@@ -23,13 +23,13 @@ struct buf {
 
 struct pool_config {
 	size_t large_size; /* bytes of the largest class, 2^n, 64 KiB to 4 MiB; 0: 256 KiB */
-	size_t n_large;    /* large buffers in all: the limit; 0: 1024 */
-	int node;          /* NUMA node of the memory; -1: any */
+	size_t n_large;	   /* large buffers in all: the limit; 0: 1024 */
+	int node;	   /* NUMA node of the memory; -1: any */
 };
 
 /* One who found too few buffers. granted runs on its engine's thread, from the loop. */
 struct pool_waiter {
-	struct list node; /* list_init() it once */
+	struct list node;			     /* list_init() it once */
 	void (*granted)(struct pool_waiter *waiter); /* time to try again; no longer queued */
 };
 

@@ -20,7 +20,8 @@ enum duotgt_io_kind {
 	DUOTGT_IO_READ,	   /* fill iov from offset */
 	DUOTGT_IO_WRITE,   /* store iov at offset */
 	DUOTGT_IO_FLUSH,   /* all completed writes to stable storage */
-	DUOTGT_IO_DISCARD, /* offset, len: reads as zeroes afterwards, space given back if it can be */
+	DUOTGT_IO_DISCARD, /* offset, len: reads as zeroes afterwards, space given back if it can be
+			    */
 };
 
 enum duotgt_io_flag {
@@ -60,14 +61,14 @@ struct duotgt_backend_params {
 
 /* What is known once it is open; open fills it in. */
 struct duotgt_backend_info {
-	uint64_t size;		   /* bytes, not rounded */
-	bool read_only;		   /* as opened */
-	bool volatile_cache;	   /* writes without FUA may be lost by a power cut */
-	bool can_discard;	   /* DUOTGT_IO_DISCARD is done */
-	bool rotational;	   /* a spinning disk */
-	uint32_t physical_block;   /* bytes; 0: not known */
+	uint64_t size;		      /* bytes, not rounded */
+	bool read_only;		      /* as opened */
+	bool volatile_cache;	      /* writes without FUA may be lost by a power cut */
+	bool can_discard;	      /* DUOTGT_IO_DISCARD is done */
+	bool rotational;	      /* a spinning disk */
+	uint32_t physical_block;      /* bytes; 0: not known */
 	uint32_t discard_granularity; /* bytes; 0: not known */
-	char identity[64];	   /* stable name of the store, for making a serial; may be empty */
+	char identity[64]; /* stable name of the store, for making a serial; may be empty */
 };
 
 /**

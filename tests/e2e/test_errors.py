@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an initiator may do wrong costs that connection at most, never another, never the process."""
+"""What an initiator does wrong costs that connection at most, never another or the process."""
 
 import os
 import random
