@@ -26,8 +26,16 @@ int cmd_fail(int code, const char *format, ...) __attribute__((format(printf, 2,
 int cmd_bad_usage(const struct cmd *cmd, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/* Serves until SIGTERM or SIGINT, with a "ready" line per LUN on stdout. Return: exit code. */
-int run_service(const struct config *config);
+/**
+ * run_service() - serve until SIGTERM or SIGINT, with a "ready" line per LUN on stdout
+ * @config: taken over
+ * @path:   where SIGHUP reads it anew; NULL: SIGHUP only looks at the sizes of the stores
+ * Return: exit code.
+ */
+int run_service(struct config *config, const char *path);
+
+/* What went wrong with config_load(), as one line for stderr or the log; g_free() it. */
+char *load_error_text(const char *path, int error, const struct config_error *why);
 
 /* Tells the service manager, when there is one: "READY=1". Source: sd_notify(3). */
 void notify_manager(const char *state);

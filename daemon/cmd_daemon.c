@@ -24,14 +24,22 @@ static int load_code(int error)
 	}
 }
 
-static int load_failed(const char *path, int error, const struct config_error *why)
+char *load_error_text(const char *path, int error, const struct config_error *why)
 {
 	if (error == -ENOMEM)
-		return cmd_fail(EXIT_FAILED, "%s: out of memory", path);
+		return g_strdup_printf("%s: out of memory", path);
 	if (why->line)
-		return cmd_fail(EXIT_CONFIG, "%s:%d:%d: %s", path, why->line, why->column,
-				why->text);
-	return cmd_fail(load_code(error), "%s: %s", path, why->text);
+		return g_strdup_printf("%s:%d:%d: %s", path, why->line, why->column, why->text);
+	return g_strdup_printf("%s: %s", path, why->text);
+}
+
+static int load_failed(const char *path, int error, const struct config_error *why)
+{
+	char *text = load_error_text(path, error, why);
+	int code = cmd_fail(load_code(error), "%s", text);
+
+	g_free(text);
+	return code;
 }
 
 static int serve_file(const struct cmd *cmd, const char *path, bool check, const char *log_level)
@@ -49,7 +57,7 @@ static int serve_file(const struct cmd *cmd, const char *path, bool check, const
 	if (r < 0)
 		return load_failed(path, r, &why);
 	if (!check)
-		return run_service(config);
+		return run_service(steal(config), path);
 	printf("%s: ok\n", path);
 	return EXIT_OK;
 }

@@ -14,7 +14,7 @@
 /* The options as they were written. */
 struct serve_options {
 	char **specs, **portals;
-	char *iqn, *size, *engine, *log_level;
+	char *iqn, *size, *engine, *log_level, *state_dir;
 	int block_size, reactors;
 	gboolean read_only;
 };
@@ -27,6 +27,7 @@ static void options_fini(struct serve_options *options)
 	g_free(options->size);
 	g_free(options->engine);
 	g_free(options->log_level);
+	g_free(options->state_dir);
 }
 
 /* iqn.2026-11.io.duotgt:HOSTNAME, with '-' for what a name may not hold. RFC 7143 4.2.7.2 */
@@ -57,15 +58,17 @@ static int storage_apply(const struct cmd *cmd, const struct serve_options *opti
 		return cmd_bad_usage(cmd, "%s: has a size already (leave out --size)", spec);
 	if (size)
 		storage->size = size;
-	storage->block_size = (uint32_t)options->block_size;
-	storage->read_only = options->read_only;
+	if (!config_is_cdrom(storage)) {
+		storage->block_size = (uint32_t)options->block_size;
+		storage->read_only = options->read_only;
+	}
 	storage->create =
 		strcmp(storage->type, "file") == 0 && storage->size && !storage->read_only;
 	if (!storage->size && !*storage->path)
 		return cmd_bad_usage(cmd, "%s: needs a size, as in %s:1G", spec, storage->type);
 	if (storage->size % storage->block_size)
-		return cmd_bad_usage(cmd, "%s: its size is no multiple of --block-size %d", spec,
-				     options->block_size);
+		return cmd_bad_usage(cmd, "%s: its size is no multiple of the block size, %u", spec,
+				     storage->block_size);
 	return -1;
 }
 
@@ -182,6 +185,11 @@ static int make_rest(const struct cmd *cmd, const struct serve_options *options,
 		return cmd_bad_usage(cmd, "--log-level: %s is not error, warning, info or debug",
 				     options->log_level);
 	log_set_level(level);
+	if (options->state_dir) {
+		config->state_dir = strdup(options->state_dir);
+		if (!config->state_dir)
+			return cmd_fail(EXIT_FAILED, "out of memory");
+	}
 	config->engine = (enum engine_kind)kind;
 	config->n_reactors = (unsigned)options->reactors;
 	return -1;
@@ -194,8 +202,9 @@ static int serve(const struct cmd *cmd, const struct serve_options *options)
 
 	if (!config)
 		return cmd_fail(EXIT_FAILED, "out of memory");
-	if (options->block_size != 512 && options->block_size != 4096)
-		code = cmd_bad_usage(cmd, "--block-size: %d is not 512 or 4096",
+	if (options->block_size != 512 && options->block_size != 1024 &&
+	    options->block_size != 2048 && options->block_size != 4096)
+		code = cmd_bad_usage(cmd, "--block-size: %d is not 512, 1024, 2048 or 4096",
 				     options->block_size);
 	if (code < 0)
 		code = make_storages(cmd, options, config);
@@ -205,7 +214,7 @@ static int serve(const struct cmd *cmd, const struct serve_options *options)
 		code = make_target(cmd, options, config);
 	if (code < 0)
 		code = make_rest(cmd, options, config);
-	return code < 0 ? run_service(config) : code;
+	return code < 0 ? run_service(steal(config), NULL) : code;
 }
 
 static int serve_run(const struct cmd *cmd, int argc, char **argv)
@@ -220,13 +229,15 @@ static int serve_run(const struct cmd *cmd, int argc, char **argv)
 		 "name of the target (" IQN_PREFIX "HOSTNAME)", "NAME"},
 		{"size", 0, 0, G_OPTION_ARG_STRING, &options.size,
 		 "size of ram, null, or a file, which is made, sparse, when it is missing", "SIZE"},
-		{"block-size", 0, 0, G_OPTION_ARG_INT, &options.block_size, "512 (default) or 4096",
-		 "BYTES"},
+		{"block-size", 0, 0, G_OPTION_ARG_INT, &options.block_size,
+		 "512 (default), 1024, 2048 or 4096; a cdrom has 2048", "BYTES"},
 		{"read-only", 0, 0, G_OPTION_ARG_NONE, &options.read_only, "refuse writes", NULL},
 		{"engine", 0, 0, G_OPTION_ARG_STRING, &options.engine,
 		 "auto (default), uring or epoll", "ENGINE"},
 		{"reactors", 0, 0, G_OPTION_ARG_INT, &options.reactors,
 		 "threads (0: one per CPU that may be used)", "N"},
+		{"state-dir", 0, 0, G_OPTION_ARG_FILENAME, &options.state_dir,
+		 "where reservations and saved mode pages outlive the process (nowhere)", "DIR"},
 		{"log-level", 0, 0, G_OPTION_ARG_STRING, &options.log_level,
 		 "error, warning, info (default) or debug", "LEVEL"},
 		{G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &options.specs, NULL, NULL},
@@ -244,8 +255,9 @@ const struct cmd cmd_serve = {
 	.name = "serve",
 	.arguments = "SPEC...",
 	.summary = "serves files, devices or memory as LUN 0, 1, ... of one target",
-	.description = "SPEC: /path, file:/path, block:/dev/x, ram:SIZE or null:SIZE. Behind "
-		       "file and block, ?direct=on\ngoes around the page cache. SIZE: bytes, or "
-		       "with K, M, G, T, P (of 1024).",
+	.description = "SPEC: /path, file:/path, block:/dev/x, cdrom:/path, ram:SIZE or null:SIZE. "
+		       "Behind it, after a\n'?', direct=on goes around the page cache, "
+		       "removable=on makes a medium that can be ejected;\nboth with a ',' between "
+		       "them. SIZE: bytes, or with K, M, G, T, P (of 1024).",
 	.run = serve_run,
 };

@@ -9,7 +9,7 @@
 
 #define DEFAULT_PORT 3260 /* RFC 7143 2.2 */
 
-const char *const config_types[] = {"file", "block", "ram", "null", NULL};
+const char *const config_types[] = {"file", "block", "ram", "null", "cdrom", NULL};
 
 static void storage_fini(struct config_storage *storage)
 {
@@ -17,8 +17,20 @@ static void storage_fini(struct config_storage *storage)
 	free(storage->path);
 }
 
+static void alua_free(struct config_alua *alua)
+{
+	if (!alua)
+		return;
+	for (unsigned i = 0; i < alua->n_groups; i++)
+		free((void *)alua->groups[i].ports);
+	free(alua->groups);
+	free(alua->hook);
+	free(alua);
+}
+
 static void target_fini(struct config_target *target)
 {
+	alua_free(target->alua);
 	for (unsigned i = 0; i < target->n_tpgs; i++)
 		free(target->tpgs[i].portals);
 	free(target->tpgs);
@@ -39,6 +51,7 @@ void config_free(struct config *config)
 	free(config->storages);
 	free(config->portals);
 	free(config->targets);
+	free(config->state_dir);
 	free(config);
 }
 
@@ -148,7 +161,8 @@ int config_split_spec(const char *spec, char **ret_type, const char **ret_rest,
 		return -ENOMEM;
 	if (!config_type_known(type)) {
 		snprintf(ret_error->text, sizeof(ret_error->text),
-			 "found the type %s, expected one of file, block, ram, null, or a path",
+			 "found the type %s, expected one of file, block, ram, null, cdrom, or "
+			 "a path",
 			 quote(type).text);
 		return -EINVAL;
 	}
@@ -157,21 +171,51 @@ int config_split_spec(const char *spec, char **ret_type, const char **ret_rest,
 	return 0;
 }
 
-/* "direct=on", from behind the '?' of a spec. */
+bool config_is_cdrom(const struct config_storage *storage)
+{
+	return strcmp(storage->type, "cdrom") == 0;
+}
+
+/* "direct=on" or the like. Return: whether it is. */
+static bool parse_spec_option(const char *option, struct config_storage *storage)
+{
+	const struct {
+		const char *text;
+		bool *flag, value;
+	} known[] = {
+		{"direct=on", &storage->direct, true},
+		{"direct=off", &storage->direct, false},
+		{"removable=on", &storage->removable, true},
+		{"removable=off", &storage->removable, false},
+	};
+
+	for (unsigned i = 0; i < G_N_ELEMENTS(known); i++) {
+		if (strcmp(option, known[i].text) == 0) {
+			*known[i].flag = known[i].value;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* "direct=on,removable=on", from behind the '?' of a spec. */
 static int parse_spec_options(const char *options, struct config_storage *storage,
 			      struct config_error *ret_error)
 {
-	if (!*options)
-		return 0;
-	if (strcmp(options, "direct=on") != 0 && strcmp(options, "direct=off") != 0) {
+	char **list = g_strsplit(options, ",", -1);
+	int r = 0;
+
+	for (char **option = list; r == 0 && *option; option++) {
+		if (parse_spec_option(*option, storage))
+			continue;
 		snprintf(ret_error->text, sizeof(ret_error->text),
-			 "found the option %s, expected direct=on or direct=off "
-			 "(a path with a '?' in it takes one more '?' at its end)",
-			 quote(options).text);
-		return -EINVAL;
+			 "found the option %s, expected direct=on, direct=off, removable=on or "
+			 "removable=off (a path with a '?' in it takes one more '?' at its end)",
+			 quote(*option).text);
+		r = -EINVAL;
 	}
-	storage->direct = strcmp(options, "direct=on") == 0;
-	return 0;
+	g_strfreev(list);
+	return r;
 }
 
 /* What follows the type: a path, or the size of what has none; its options end at @rest. */
@@ -190,7 +234,7 @@ static int spec_rest(struct config_storage *storage, char *rest, struct config_e
 		return -ENOMEM;
 	if (storage->direct || (*rest && config_parse_size(rest, &storage->size) < 0)) {
 		snprintf(ret_error->text, sizeof(ret_error->text),
-			 storage->direct ? "found direct=on, expected it for file and block only"
+			 storage->direct ? "found direct=on, expected it for file, block and cdrom"
 					 : "found no size behind the ':', expected one such as 1G");
 		return -EINVAL;
 	}
@@ -226,6 +270,10 @@ int config_parse_spec(const char *spec, struct config_storage *ret_storage,
 	}
 	if (r == 0)
 		r = spec_rest(&storage, copy, ret_error);
+	if (config_is_cdrom(&storage)) {
+		storage.block_size = 2048;
+		storage.read_only = storage.removable = true;
+	}
 	if (r < 0) {
 		storage_fini(&storage);
 		return r;

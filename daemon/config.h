@@ -5,6 +5,7 @@
  * from its JSON file, and that service.c brings to life.
  */
 #include "iscsi/params.h"
+#include "scsi/lu.h"
 #include "util/cleanup.h"
 #include "util/engine.h"
 #include <stdbool.h>
@@ -15,12 +16,14 @@
 
 struct config_storage {
 	uint64_t device_id;
-	char *type, *path;   /* "file", "block", "ram", "null"; path is "" for ram and null */
+	char *type, *path;   /* "file", "block", "ram", "null", "cdrom"; path is "" for ram, null */
 	uint64_t size;	     /* bytes; 0: as the store says */
 	uint32_t block_size; /* bytes */
 	bool create;	     /* make the file when it is missing; size is set */
-	bool read_only, direct, thin, online, write_cache;
-	int numa_node; /* -1: the reactor's own */
+	bool read_only, direct, thin, online, write_cache, removable;
+	uint32_t physical_block; /* bytes; 0: as the store says */
+	uint16_t lowest_aligned; /* LBA */
+	int numa_node;		 /* -1: the reactor's own */
 	uint8_t uuid[16];
 	bool has_uuid; /* else made from the store's path, the host and the device id */
 };
@@ -37,6 +40,14 @@ struct config_tpg {
 	unsigned n_portals;
 };
 
+/* As struct scsi_alua_config has it. */
+struct config_alua {
+	struct scsi_alua_group *groups; /* by id; each owns its ports */
+	unsigned n_groups;
+	bool implicit, explicit_too;
+	char *hook; /* NULL: none */
+};
+
 struct config_lun {
 	uint32_t lun;
 	unsigned storage; /* index into config.storages */
@@ -49,6 +60,7 @@ struct config_target {
 	struct config_lun *luns;
 	unsigned n_luns;
 	struct iscsi_limits limits;
+	struct config_alua *alua; /* NULL: one group of all portal groups */
 };
 
 struct config {
@@ -64,6 +76,8 @@ struct config {
 	bool numa;		   /* pools per node, threads pinned */
 	uint64_t pool_buffers;	   /* number of large buffers; 0: default */
 	uint64_t pool_buffer_size; /* bytes; 0: default */
+	char *state_dir;	   /* NULL: not named: none, or ... */
+	bool default_state_dir;	   /* ... the one of state_dir.h */
 };
 
 void config_free(struct config *config); /* NULL is fine */
@@ -92,6 +106,11 @@ int config_parse_size(const char *text, uint64_t *ret_size);
 /* "addr:port", "[v6]:port", port optional (3260). Return: 0, -EINVAL, -ENOMEM. */
 int config_parse_portal(const char *text, struct config_portal *ret_portal);
 
-/* "type:rest" or a path; options follow a '?': direct=on|off. Return: 0, -EINVAL with a text. */
+bool config_is_cdrom(const struct config_storage *storage);
+
+/*
+ * "type:rest" or a path; options follow a '?', with a ',' between them: direct=on|off,
+ * removable=on|off. Return: 0, -EINVAL with a text.
+ */
 int config_parse_spec(const char *spec, struct config_storage *ret_storage,
 		      struct config_error *ret_error);

@@ -19,6 +19,13 @@ int build_portals(struct build *build, json_t *list);
 int build_targets(struct build *build, json_t *object);		    /* after the two above */
 int build_performance(struct build *build, json_t *object_or_null); /* after the storages */
 
+/* iscsitargets{}.alua, once the portal groups of @target are known. */
+int build_alua(struct build *build, const struct at *up, json_t *object_or_null,
+	       struct config_target *target);
+
+/* A decimal number in the one way to write it: two spellings of one would be a duplicate. */
+bool build_number_key(const char *text, uint32_t min, uint32_t max, uint32_t *ret_number);
+
 /* Remembers where @number was defined. Return: false when it already was. */
 static inline bool build_define(GHashTable *numbers, int64_t number, unsigned index)
 {

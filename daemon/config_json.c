@@ -9,12 +9,28 @@
 
 #define FILE_MAX (64 << 20) /* bytes; 10,000 LUNs are about 4 MiB */
 
+static int build_state_dir(struct build *build, const char *dir)
+{
+	const struct at at = {.key = "stateDir"};
+
+	build->config->default_state_dir = !dir;
+	if (!dir)
+		return 0;
+	if (!*dir)
+		return reader_bad(&build->reader, &at,
+				  "found an empty string, expected a directory");
+	build->config->state_dir = strdup(dir);
+	return build->config->state_dir ? 0 : -ENOMEM;
+}
+
 static int build_all(struct build *build, json_t *root)
 {
 	struct top_in in = {0};
 	int r;
 
 	r = reader_object(&build->reader, NULL, root, top_keys, &in);
+	if (r == 0)
+		r = build_state_dir(build, in.state_dir);
 	if (r == 0)
 		r = build_storages(build, in.storages);
 	if (r == 0)

@@ -15,6 +15,7 @@ const struct json_key top_keys[] = {
 	{"iscsiportals",  KEY_LIST,   AT(top_in, portals), .required = true},
 	{"iscsitargets",  KEY_OBJECT, AT(top_in, targets), .required = true},
 	{"performance",   KEY_OBJECT, AT(top_in, performance)},
+	{"stateDir",      KEY_TEXT,   AT(top_in, state_dir)},
 	{0},
 };
 
@@ -24,12 +25,15 @@ const struct json_key storage_keys[] = {
 	{"online",            KEY_FLAG,   AT(storage_in, online)},
 	{"thinProvisioning",  KEY_FLAG,   AT(storage_in, thin)},
 	{"blockShift",        KEY_NUMBER, AT(storage_in, block_shift), .max = 12},
+	{"physicalBlockShift", KEY_NUMBER, AT(storage_in, physical_shift), .max = 26},
+	{"lowestAlignedLBA",  KEY_NUMBER, AT(storage_in, lowest_aligned), .max = 16383},
 	{"backendType",       KEY_CHOICE, AT(storage_in, backend_type), .choices = config_types},
 	{"enableNUMA",        KEY_FLAG,   AT(storage_in, enable_numa)},
 	{"numaNode",          KEY_NUMBER, AT(storage_in, numa_node), .min = -1, .max = 1023},
 	{"ioUringQueueDepth", KEY_NUMBER, AT(storage_in, queue_depth), .max = 32768},
 	{"deviceSize",        KEY_NUMBER, AT(storage_in, device_size), .max = INT64_MAX},
 	{"readOnly",          KEY_FLAG,   AT(storage_in, read_only)},
+	{"removable",         KEY_FLAG,   AT(storage_in, removable)},
 	{"direct",            KEY_FLAG,   AT(storage_in, direct)},
 	{"writeCache",        KEY_FLAG,   AT(storage_in, write_cache)},
 	{"uuid",              KEY_TEXT,   AT(storage_in, uuid)},
@@ -46,6 +50,26 @@ const struct json_key target_keys[] = {
 	{"tpgts",      KEY_OBJECT, AT(target_in, tpgts), .required = true},
 	{"luns",       KEY_OBJECT, AT(target_in, luns), .required = true},
 	{"parameters", KEY_OBJECT, AT(target_in, parameters)},
+	{"alua",       KEY_OBJECT, AT(target_in, alua)},
+	{0},
+};
+
+const struct json_key alua_keys[] = {
+	{"groups",   KEY_OBJECT, AT(alua_in, groups), .required = true},
+	{"implicit", KEY_FLAG,   AT(alua_in, implicit)},
+	{"explicit", KEY_FLAG,   AT(alua_in, explicit_too)},
+	{"hook",     KEY_TEXT,   AT(alua_in, hook)},
+	{0},
+};
+
+static const char *const alua_state_names[] = {
+	"active/optimized", "active/non-optimized", "standby", "unavailable", "offline", NULL,
+};
+
+const struct json_key alua_group_keys[] = {
+	{"state",     KEY_CHOICE, AT(alua_group_in, state), .choices = alua_state_names},
+	{"preferred", KEY_FLAG,   AT(alua_group_in, preferred)},
+	{"tpgts",     KEY_LIST,   AT(alua_group_in, tpgts), .required = true},
 	{0},
 };
 
@@ -85,6 +109,8 @@ const struct json_section config_sections[] = {
 	{"iscsiportals[]", portal_keys},
 	{"iscsitargets{}", target_keys},
 	{"iscsitargets{}.parameters", parameter_keys},
+	{"iscsitargets{}.alua", alua_keys},
+	{"iscsitargets{}.alua.groups{}", alua_group_keys},
 	{"performance", performance_keys},
 	{0},
 };

@@ -10,13 +10,15 @@ struct top_in {
 	const char *schema; /* for editors; it changes nothing here */
 	int64_t version;    /* of the format: 1 */
 	json_t *storages, *portals, *targets, *performance;
+	const char *state_dir;
 };
 
 struct storage_in {
 	int64_t device_id, block_shift, numa_node, queue_depth, device_size;
+	int64_t physical_shift, lowest_aligned;
 	const char *path, *uuid;
 	int backend_type; /* an index of config_types */
-	int online, thin, enable_numa, read_only, direct, write_cache;
+	int online, thin, enable_numa, read_only, direct, write_cache, removable;
 };
 
 struct portal_in {
@@ -25,7 +27,19 @@ struct portal_in {
 };
 
 struct target_in {
-	json_t *tpgts, *luns, *parameters;
+	json_t *tpgts, *luns, *parameters, *alua;
+};
+
+struct alua_in {
+	json_t *groups;
+	int implicit, explicit_too;
+	const char *hook;
+};
+
+struct alua_group_in {
+	int state; /* an index of alua_state_names */
+	int preferred;
+	json_t *tpgts;
 };
 
 struct parameters_in {
@@ -41,5 +55,5 @@ struct performance_in {
 };
 
 extern const struct json_key top_keys[], storage_keys[], portal_keys[], target_keys[],
-	parameter_keys[], performance_keys[];
+	parameter_keys[], alua_keys[], alua_group_keys[], performance_keys[];
 extern const char *const engine_names[]; /* by enum engine_kind */

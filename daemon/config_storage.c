@@ -82,6 +82,28 @@ static int storage_size(struct build *build, const struct at *at, const struct s
 	return 0;
 }
 
+/* Physical blocks, and where the first one begins. */
+static int storage_alignment(struct build *build, const struct at *at, const struct storage_in *in,
+			     struct config_storage *storage)
+{
+	const struct at shift = {.up = at, .key = "physicalBlockShift"};
+	const struct at lowest = {.up = at, .key = "lowestAlignedLBA"};
+	int logical = in->block_shift ? (int)in->block_shift : config_is_cdrom(storage) ? 11 : 9;
+
+	if (in->physical_shift &&
+	    (in->physical_shift < logical || in->physical_shift > logical + 14))
+		return reader_bad(&build->reader, &shift, "found %d, expected 0 or %d to %d",
+				  (int)in->physical_shift, logical, logical + 14);
+	storage->physical_block = in->physical_shift ? 1u << in->physical_shift : 0;
+	if (in->lowest_aligned && in->lowest_aligned >= (int64_t)storage->physical_block >> logical)
+		return reader_bad(&build->reader, &lowest,
+				  "found %d, expected less than the blocks of a physical one "
+				  "(physicalBlockShift)",
+				  (int)in->lowest_aligned);
+	storage->lowest_aligned = (uint16_t)in->lowest_aligned;
+	return 0;
+}
+
 /* The keys that lean on one another; what would have no effect is refused. */
 static int storage_judge(struct build *build, const struct at *at, const struct storage_in *in,
 			 struct config_storage *storage)
@@ -95,7 +117,7 @@ static int storage_judge(struct build *build, const struct at *at, const struct 
 				  (int)in->block_shift);
 	if (in->direct == 1 && !config_type_has_path(storage->type))
 		return reader_bad(&build->reader, &direct,
-				  "found true, expected it for file and block only");
+				  "found true, expected it for file, block and cdrom only");
 	if (in->numa_node >= 0 && in->enable_numa == ABSENT)
 		return reader_bad(&build->reader, &node,
 				  "found %d, expected \"enableNUMA\": true beside it",
@@ -107,6 +129,33 @@ static int storage_judge(struct build *build, const struct at *at, const struct 
 				  quote(in->uuid).text);
 	storage->block_size = 1u << (in->block_shift ? in->block_shift : 9);
 	storage->has_uuid = in->uuid != NULL;
+	return storage_alignment(build, at, in, storage);
+}
+
+/* What is so with a disc whatever the file says may not be said otherwise. */
+static int storage_cdrom(struct build *build, const struct at *at, const struct storage_in *in,
+			 struct config_storage *storage)
+{
+	const struct {
+		const char *key, *expected;
+		bool wrong;
+	} rules[] = {
+		{"blockShift", "11, or none, for a cdrom",
+		 in->block_shift && in->block_shift != 11},
+		{"readOnly", "true, or none, for a cdrom", in->read_only == 0},
+		{"removable", "true, or none, for a cdrom", in->removable == 0},
+		{"thinProvisioning", "none for a cdrom", in->thin == 1},
+	};
+
+	for (unsigned i = 0; i < G_N_ELEMENTS(rules); i++) {
+		const struct at key = {.up = at, .key = rules[i].key};
+
+		if (rules[i].wrong)
+			return reader_bad(&build->reader, &key, "found another value, expected %s",
+					  rules[i].expected);
+	}
+	storage->block_size = 2048;
+	storage->read_only = storage->removable = true;
 	return 0;
 }
 
@@ -119,6 +168,8 @@ static int build_storage(struct build *build, const struct at *at, json_t *objec
 		.online = true,
 		.enable_numa = ABSENT,
 		.write_cache = true,
+		.read_only = ABSENT,
+		.removable = ABSENT,
 	};
 	const struct at id = {.up = at, .key = "deviceID"};
 	unsigned index = (unsigned)at->index;
@@ -132,6 +183,10 @@ static int build_storage(struct build *build, const struct at *at, json_t *objec
 		r = storage_store(build, at, &in, storage);
 	if (r == 0)
 		r = storage_judge(build, at, &in, storage);
+	storage->read_only = in.read_only == 1;
+	storage->removable = in.removable == 1;
+	if (r == 0 && config_is_cdrom(storage))
+		r = storage_cdrom(build, at, &in, storage);
 	if (r == 0)
 		r = storage_size(build, at, &in, storage);
 	if (r < 0)
@@ -139,10 +194,10 @@ static int build_storage(struct build *build, const struct at *at, json_t *objec
 	storage->device_id = (uint64_t)in.device_id;
 	storage->online = in.online;
 	storage->thin = in.thin;
-	storage->read_only = in.read_only;
 	storage->direct = in.direct;
 	storage->write_cache = in.write_cache;
-	storage->create = strcmp(storage->type, "file") == 0 && storage->size && !in.read_only;
+	storage->create =
+		strcmp(storage->type, "file") == 0 && storage->size && !storage->read_only;
 	storage->numa_node = in.enable_numa == 1 ? (int)in.numa_node : -1;
 	if (in.enable_numa == 1 && !build->config->numa) {
 		build->config->numa = true;

@@ -69,8 +69,7 @@ int build_portals(struct build *build, json_t *list)
 	return 0;
 }
 
-/* A decimal number in the one way to write it: two spellings of one LUN would be a duplicate. */
-static bool parse_number_key(const char *text, uint32_t min, uint32_t max, uint32_t *ret_number)
+bool build_number_key(const char *text, uint32_t min, uint32_t max, uint32_t *ret_number)
 {
 	uint32_t number = 0;
 	size_t len = strlen(text);
@@ -89,7 +88,7 @@ static int build_tpg(struct build *build, const struct at *at, json_t *list, GHa
 {
 	uint32_t tag;
 
-	if (!parse_number_key(at->key, 1, UINT16_MAX, &tag))
+	if (!build_number_key(at->key, 1, UINT16_MAX, &tag))
 		return reader_bad_key(&build->reader, at,
 				      "found this portal group tag, expected 1 to 65535");
 	if (!json_array_size(list))
@@ -160,7 +159,7 @@ static int build_luns(struct build *build, const struct at *up, json_t *luns,
 				      ? build_find(build->device_ids, json_integer_value(id))
 				      : -1;
 
-		if (!parse_number_key(number, 0, LUN_MAX, &lun->lun))
+		if (!build_number_key(number, 0, LUN_MAX, &lun->lun))
 			return reader_bad_key(&build->reader, &here,
 					      "found this LUN, expected 0 to %d", LUN_MAX);
 		if (storage < 0)
@@ -270,6 +269,8 @@ static int build_target(struct build *build, const struct at *at, json_t *object
 		target->limits = iscsi_default_limits;
 		r = build_limits(build, at, in.parameters, &target->limits);
 	}
+	if (r == 0)
+		r = build_alua(build, at, in.alua, target);
 	if (r == 0) {
 		target->iqn = strdup(name);
 		r = target->iqn ? 0 : -ENOMEM;

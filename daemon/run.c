@@ -30,9 +30,18 @@ void notify_manager(const char *state)
 		log_warning("NOTIFY_SOCKET %s: %m", path);
 }
 
+struct run {
+	struct config *config;
+	const char *path;
+	struct service *service;
+	GMainLoop *loop;
+};
+
 /* One line per LUN and portal that leads to it. */
-static void print_ready(const struct config *config, const struct service *service)
+static void print_ready(const struct run *run)
 {
+	const struct config *config = run->config;
+
 	for (unsigned t = 0; t < config->n_targets; t++) {
 		const struct config_target *target = &config->targets[t];
 
@@ -40,42 +49,85 @@ static void print_ready(const struct config *config, const struct service *servi
 			for (unsigned p = 0; p < target->tpgs[g].n_portals; p++)
 				for (unsigned l = 0; l < target->n_luns; l++)
 					printf("ready iscsi://%s/%s/%" PRIu32 "\n",
-					       service_portal(service, target->tpgs[g].portals[p]),
+					       service_portal(run->service,
+							      target->tpgs[g].portals[p]),
 					       target->iqn, target->luns[l].lun);
 	}
 	if (fflush(stdout) != 0)
 		log_warning("stdout: %m");
 }
 
-static gboolean on_signal(gpointer loop)
+static gboolean on_end(gpointer arg)
 {
-	g_main_loop_quit(loop);
+	struct run *run = arg;
+
+	g_main_loop_quit(run->loop);
 	return G_SOURCE_CONTINUE;
 }
 
-int run_service(const struct config *config)
+static void reload(struct run *run)
 {
-	GMainLoop *loop = g_main_loop_new(NULL, FALSE);
+	scoped(config_free) struct config *next = NULL;
+	struct config_error why;
+	struct config *old = run->config;
+	int r = config_load(run->path, &next, &why);
+
+	if (r < 0) {
+		char *text = load_error_text(run->path, r, &why);
+
+		log_error("%s; nothing has changed", text);
+		g_free(text);
+		return;
+	}
+	if (service_reload(run->service, old, next) != EXIT_OK)
+		return;
+	run->config = steal(next);
+	config_free(old);
+}
+
+static gboolean on_reload(gpointer arg)
+{
+	struct run *run = arg;
+
+	notify_manager("RELOADING=1");
+	if (run->path)
+		reload(run);
+	else
+		service_resize(run->service, run->config);
+	notify_manager("READY=1");
+	return G_SOURCE_CONTINUE;
+}
+
+static void serve(struct run *run)
+{
+	print_ready(run);
+	notify_manager("READY=1");
+	g_main_loop_run(run->loop);
+	notify_manager("STOPPING=1");
+}
+
+int run_service(struct config *config, const char *path)
+{
+	struct run run = {.config = config, .path = path, .loop = g_main_loop_new(NULL, FALSE)};
 	/* Before the start, so that a signal during it is kept for the loop. */
-	guint term = g_unix_signal_add(SIGTERM, on_signal, loop);
-	guint interrupt = g_unix_signal_add(SIGINT, on_signal, loop);
-	struct service *service;
+	guint term = g_unix_signal_add(SIGTERM, on_end, &run);
+	guint interrupt = g_unix_signal_add(SIGINT, on_end, &run);
+	guint hangup = g_unix_signal_add(SIGHUP, on_reload, &run);
 	int code;
 
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a write past the file size limit is that command's error */
-	code = service_start(config, &service);
-	if (code == EXIT_OK) {
-		print_ready(config, service);
-		notify_manager("READY=1");
-		g_main_loop_run(loop);
-		notify_manager("STOPPING=1");
-	}
+	code = service_start(config, &run.service);
+	if (code == EXIT_OK)
+		serve(&run);
 	/* The default is back: a second signal ends the process at once. */
 	g_source_remove(term);
 	g_source_remove(interrupt);
-	g_main_loop_unref(loop);
+	g_source_remove(hangup);
+	signal(SIGHUP, SIG_IGN); /* but for this one, which ends nothing */
+	g_main_loop_unref(run.loop);
 	if (code == EXIT_OK)
-		code = service_stop(service);
+		code = service_stop(run.service);
+	config_free(run.config);
 	return code;
 }

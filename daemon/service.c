@@ -3,19 +3,12 @@
  * A config brought to life: portals, reactors, LUs, targets, and last the server that accepts.
  * Whatever fails undoes all of it.
  */
-#include "daemon/service.h"
-#include "daemon/identity.h"
 #include "daemon/listen.h"
-#include "iscsi/server.h"
-#include "scsi/backend/backends.h"
-#include "scsi/lu.h"
+#include "daemon/service_priv.h"
+#include "daemon/state_dir.h"
 #include "util/log.h"
-#include "util/numa.h"
 #include "util/reactor.h"
 #include <errno.h>
-#include <glib.h>
-#include <inttypes.h>
-#include <semaphore.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -30,22 +23,7 @@ struct service_portal {
 	struct listen_name name;
 };
 
-struct service {
-	struct service_portal *portals;
-	unsigned n_portals;
-	struct reactors *reactors;
-	uint32_t max_transfer;
-	struct scsi_lu **lus;
-	uint8_t (*uuids)[16];
-	unsigned n_lus;
-	struct scsi_target **targets;
-	unsigned n_targets;
-	struct iscsi_server *server;
-	sem_t stopped; /* not GLib's: the thread sanitizer does not see into those */
-	bool started;
-};
-
-static int code_of(int error)
+int service_exit_code(int error)
 {
 	switch (error) {
 	case -ENOENT:
@@ -71,7 +49,7 @@ static int code_of(int error)
 	}
 }
 
-static int out_of_memory(void)
+int service_out_of_memory(void)
 {
 	log_error("out of memory");
 	return EXIT_FAILED;
@@ -107,7 +85,7 @@ static int open_portals(struct service *service, const struct config *config)
 {
 	service->portals = calloc(config->n_portals, sizeof(*service->portals));
 	if (!service->portals)
-		return out_of_memory();
+		return service_out_of_memory();
 	for (unsigned i = 0; i < config->n_portals; i++) {
 		const struct config_portal *asked = &config->portals[i];
 		struct service_portal *portal = &service->portals[i];
@@ -118,7 +96,7 @@ static int open_portals(struct service *service, const struct config *config)
 			log_error("portal %s%s%s:%u: %s%s", v6 ? "[" : "", asked->host,
 				  v6 ? "]" : "", (unsigned)asked->port, g_strerror(-portal->fd),
 				  portal_hint(portal->fd));
-			return code_of(portal->fd);
+			return service_exit_code(portal->fd);
 		}
 		service->n_portals++;
 	}
@@ -144,93 +122,10 @@ static int start_reactors(struct service *service, const struct config *config)
 			"reactors: %s%s", g_strerror(-r),
 			ring ? " (this kernel or container offers no io_uring: take auto or epoll)"
 			     : "");
-		return ring ? EXIT_FAILED : code_of(r);
+		return ring ? EXIT_FAILED : service_exit_code(r);
 	}
 	share = pool_limit(service->reactors->pools[0]) / TRANSFER_POOL_SHARE;
 	service->max_transfer = (uint32_t)MIN(share, TRANSFER_MAX) & ~(TRANSFER_ALIGN - 1);
-	return EXIT_OK;
-}
-
-/* @config->storages[@index]'s own UUID, or one that no storage before it has. */
-static int lu_identity(struct service *service, const struct config *config, unsigned index,
-		       uint8_t ret_uuid[16])
-{
-	const struct config_storage *storage = &config->storages[index];
-	int r;
-
-	if (storage->has_uuid)
-		memcpy(ret_uuid, storage->uuid, 16);
-	else if ((r = identity_make(storage, 0, ret_uuid)) < 0)
-		return r;
-	for (unsigned i = 0; i < index; i++) {
-		if (memcmp(service->uuids[i], ret_uuid, 16) != 0)
-			continue;
-		if (storage->has_uuid)
-			return -EEXIST;
-		/* The same file, read-only: two LUs keep two sets of reservations. */
-		return identity_make(storage, storage->device_id + 1, ret_uuid);
-	}
-	return 0;
-}
-
-static void tell_lu(const struct config_storage *storage, int error, const char *why)
-{
-	bool named = *storage->path && g_str_has_prefix(why, storage->path);
-	bool could_make = error == -ENOENT && strcmp(storage->type, "file") == 0 && !storage->size;
-
-	log_error("%s%s%s%s",
-		  named		   ? ""
-		  : *storage->path ? storage->path
-				   : storage->type,
-		  named ? "" : ": ", *why ? why : g_strerror(-error),
-		  could_make ? " (a size would make it: --size, or \"deviceSize\")" : "");
-}
-
-static int open_lu(struct service *service, const struct config *config, unsigned index)
-{
-	const struct config_storage *storage = &config->storages[index];
-	char *name = g_strdup_printf("%s:%s", storage->type, storage->path);
-	struct scsi_lu_config cfg = {
-		.name = name,
-		.backend = duotgt_backend_find(storage->type),
-		.params =
-			{
-				.path = storage->path,
-				.size = storage->size,
-				.block_size = storage->block_size,
-				.read_only = storage->read_only,
-				.create = storage->create,
-				.thin = storage->thin,
-				.direct = storage->direct,
-			},
-		.block_size = storage->block_size,
-		.max_transfer = service->max_transfer,
-		.write_cache = storage->write_cache,
-		.thin = storage->thin,
-		.online = storage->online,
-		.numa_node = storage->numa_node,
-	};
-	char why[512] = "";
-	int r = cfg.backend ? 0 : -EINVAL;
-
-	if (r == 0)
-		r = lu_identity(service, config, index, cfg.uuid);
-	if (r == -EEXIST)
-		g_strlcpy(why, "another storage has the same uuid", sizeof(why));
-	if (r == 0 && storage->numa_node >= 0 && !numa_node_usable(storage->numa_node)) {
-		g_strlcpy(why, "its numaNode is not on this machine, or has no memory",
-			  sizeof(why));
-		r = -EINVAL;
-	}
-	if (r == 0)
-		r = scsi_lu_new(&cfg, &service->lus[index], why, sizeof(why));
-	g_free(name);
-	if (r < 0) {
-		tell_lu(storage, r, why);
-		return code_of(r);
-	}
-	memcpy(service->uuids[index], cfg.uuid, 16);
-	service->n_lus++;
 	return EXIT_OK;
 }
 
@@ -239,12 +134,27 @@ static int open_lus(struct service *service, const struct config *config)
 	int code = EXIT_OK;
 
 	service->lus = calloc(config->n_storages, sizeof(*service->lus));
-	service->uuids = calloc(config->n_storages, sizeof(*service->uuids));
-	if (!service->lus || !service->uuids)
-		return out_of_memory();
-	for (unsigned i = 0; code == EXIT_OK && i < config->n_storages; i++)
-		code = open_lu(service, config, i);
+	if (!service->lus)
+		return service_out_of_memory();
+	for (unsigned i = 0; code == EXIT_OK && i < config->n_storages; i++) {
+		code = service_open_lu(service, &config->storages[i], service->lus, i,
+				       &service->lus[i]);
+		service->n_lus += code == EXIT_OK;
+	}
 	return code;
+}
+
+static int set_alua(struct scsi_target *target, const struct config_alua *alua)
+{
+	const struct scsi_alua_config cfg = {
+		.groups = alua ? alua->groups : NULL,
+		.n_groups = alua ? alua->n_groups : 0,
+		.implicit = alua && alua->implicit,
+		.explicit_too = alua && alua->explicit_too,
+		.hook = alua ? alua->hook : NULL,
+	};
+
+	return alua ? scsi_target_set_alua(target, &cfg) : 0;
 }
 
 static int make_target(struct service *service, const struct config_target *asked)
@@ -257,7 +167,9 @@ static int make_target(struct service *service, const struct config_target *aske
 	service->targets[service->n_targets++] = target;
 	for (unsigned i = 0; r == 0 && i < asked->n_luns; i++)
 		r = scsi_target_map(target, asked->luns[i].lun,
-				    service->lus[asked->luns[i].storage]);
+				    service->lus[asked->luns[i].storage].lu);
+	if (r == 0)
+		r = set_alua(target, asked->alua);
 	if (r == 0)
 		r = iscsi_server_add_target(service->server, target, &asked->limits);
 	for (unsigned g = 0; g < asked->n_tpgs; g++)
@@ -293,7 +205,7 @@ static int start_server(struct service *service, const struct config *config)
 
 	service->targets = calloc(config->n_targets, sizeof(*service->targets));
 	if (!service->targets)
-		return out_of_memory();
+		return service_out_of_memory();
 	r = iscsi_server_new(&cfg, &service->server);
 	if (r == 0)
 		r = give_portals(service);
@@ -303,10 +215,17 @@ static int start_server(struct service *service, const struct config *config)
 		r = iscsi_server_start(service->server);
 	if (r < 0) {
 		log_error("iSCSI server: %s", g_strerror(-r));
-		return code_of(r);
+		return service_exit_code(r);
 	}
 	service->started = true;
 	return EXIT_OK;
+}
+
+static int open_state_dir(struct service *service, const struct config *config)
+{
+	int r = state_dir_open(config, &service->state_dir);
+
+	return r < 0 ? service_exit_code(r) : EXIT_OK;
 }
 
 int service_start(const struct config *config, struct service **ret_service)
@@ -315,11 +234,14 @@ int service_start(const struct config *config, struct service **ret_service)
 	int code;
 
 	if (!service)
-		return out_of_memory();
+		return service_out_of_memory();
 	sem_init(&service->stopped, 0, 0);
+	list_init(&service->leaving);
 	raise_descriptor_limit();
 	/* A taken port is found before a missing file is made. */
 	code = open_portals(service, config);
+	if (code == EXIT_OK)
+		code = open_state_dir(service, config);
 	if (code == EXIT_OK)
 		code = start_reactors(service, config);
 	if (code == EXIT_OK)
@@ -358,19 +280,11 @@ static void stop_server(struct service *service)
 /* No task is left. */
 static int close_lus(struct service *service)
 {
-	int code = EXIT_OK;
+	int code = service_close_leaving(service);
 
-	for (unsigned i = 0; i < service->n_lus; i++) {
-		struct scsi_lu *lu = service->lus[i];
-		int r = scsi_lu_read_only(lu) ? 0 : scsi_lu_flush_now(lu);
-
-		if (r < 0) {
-			log_error("%s: the last flush failed, writes may be lost: %s",
-				  scsi_lu_name(lu), g_strerror(-r));
+	for (unsigned i = 0; i < service->n_lus; i++)
+		if (service_close_lu(service->lus[i].lu) != EXIT_OK)
 			code = EXIT_FAILED;
-		}
-		scsi_lu_unref(lu);
-	}
 	return code;
 }
 
@@ -391,8 +305,8 @@ int service_stop(struct service *service)
 	sem_destroy(&service->stopped);
 	free(service->portals);
 	free(service->targets);
+	free(service->state_dir);
 	free(service->lus);
-	free(service->uuids);
 	free(service);
 	return code;
 }

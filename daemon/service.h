@@ -32,6 +32,19 @@ int service_start(const struct config *config, struct service **ret_service);
  */
 int service_stop(struct service *service);
 
+/**
+ * service_reload() - serve what another configuration says, while it runs
+ * @now:  what it serves
+ * @next: storages and LUNs may have come and gone, a storage's deviceSize and online differ, and
+ *        nothing else; takes the place of @now when it succeeds, with the sizes that hold
+ * All or nothing, but for a LU that cannot be resized: it keeps its size. All of it is logged.
+ * Return: EXIT_OK; else the exit code that fits.
+ */
+int service_reload(struct service *service, struct config *now, struct config *next);
+
+/* Serves as much of stores whose size nobody wrote down as they have by now. */
+void service_resize(struct service *service, struct config *config);
+
 /* Bound address of a portal as "1.2.3.4:3260" or "[::1]:3260" (after port 0 was resolved). */
 const char *service_portal(const struct service *service, unsigned portal);
 

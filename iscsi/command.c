@@ -166,10 +166,10 @@ void task_unlink_rx(struct iscsi_conn *conn)
 
 void task_conn_lost(struct iscsi_task *task)
 {
-	if (task->state == TASK_RUNNING)
-		task->silent = true; /* ends when the device server is done with it */
-	else
+	if (task->state != TASK_RUNNING)
 		task_free(task);
+	else if (!task->silent) /* ends when the device server is done with it */
+		scsi_task_abort(&task->scsi, false);
 }
 
 bool task_quiet(const struct iscsi_task *task)
@@ -373,7 +373,8 @@ void task_answer_when_quiet(struct iscsi_task *task)
 		return;
 	}
 	task_set_state(task, TASK_DRAINING);
-	if (task->req.conn->rx_req != &task->req)
+	/* Unless something is being received into them right now. */
+	if (task->req.conn->rx_req != &task->req && task->req.conn->rx_task != task)
 		task_put_bufs(task);
 }
 
@@ -467,7 +468,8 @@ static void task_scsi_done(struct scsi_task *scsi)
 {
 	struct iscsi_task *task = container_of(scsi, struct iscsi_task, scsi);
 
-	if (scsi->aborted || task->silent || task->req.conn->phase == CONN_CLOSING) {
+	if ((scsi->aborted && !scsi->tell_aborted) || task->silent ||
+	    task->req.conn->phase == CONN_CLOSING) {
 		task_set_state(task, TASK_GHOST);
 		task_free(task);
 	} else {
@@ -479,9 +481,17 @@ static void task_scsi_aborted(struct scsi_task *scsi)
 {
 	struct iscsi_task *task = container_of(scsi, struct iscsi_task, scsi);
 
-	task->silent = true;
-	if (task->state != TASK_RUNNING)
+	task->silent |= !scsi->tell_aborted;
+	if (task->state == TASK_RUNNING)
+		return;
+	if (task->silent) {
 		task_free(task);
+		return;
+	}
+	/* It has left the task set, though its initiator may still be sending data for it. */
+	task_scsi_end(task);
+	pool_wait_cancel(task->cache, &task->waiter);
+	task_answer_when_quiet(task);
 }
 
 /* ---- the answer ---- */

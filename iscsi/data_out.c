@@ -184,7 +184,7 @@ void data_out_end(struct iscsi_conn *conn, bool damaged)
 	conn->rx_task = NULL;
 	if (!task || conn->phase == CONN_CLOSING)
 		return;
-	if (damaged)
+	if (damaged || task->state == TASK_DRAINING) /* aborted while it came */
 		refuse_data(task, solicited, final, SENSE_PROTOCOL_CRC_ERROR);
 	else
 		data_taken(task, conn->rx_len, solicited, final);

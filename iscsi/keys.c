@@ -283,19 +283,6 @@ static enum key_outcome take_task_reporting(struct iscsi_negotiation *neg, const
 	return KEY_ANSWER;
 }
 
-/* RFC 7144 7.1.1: a minimum; level 1 is RFC 7143, which is all we speak. */
-static enum key_outcome take_protocol_level(struct iscsi_negotiation *neg, const struct key *key,
-					    const struct iscsi_pair *pair, char *ret_value)
-{
-	uint32_t n;
-
-	(void)neg;
-	if (!number_in_range(key, pair, &n))
-		return KEY_ILLEGAL;
-	value_put(ret_value, n == 0 ? "0" : "1");
-	return KEY_ANSWER;
-}
-
 /* RFC 7143 13.25: No may be answered. To No it is what initiators of RFC 3720 wait for. */
 static enum key_outcome take_marker(struct iscsi_negotiation *neg, const struct key *key,
 				    const struct iscsi_pair *pair, char *ret_value)
@@ -373,8 +360,9 @@ static const struct key keys[] = {
 	{"SessionType", take_session_type, LOGIN_ONLY, DECLARED, NO_FIELD, 0, 0},
 	{"TaskReporting", take_task_reporting, OPERATIONAL_ONLY, LEADING_ONLY | NORMAL_ONLY | LIST,
 	 NO_FIELD, 0, 0},
-	{"iSCSIProtocolLevel", take_protocol_level, OPERATIONAL_ONLY, LEADING_ONLY | NORMAL_ONLY,
-	 NO_FIELD, 0, 31},
+	/* RFC 7144 7.1.1 */
+	{"iSCSIProtocolLevel", take_min, OPERATIONAL_ONLY, LEADING_ONLY | NORMAL_ONLY,
+	 FIELD(protocol_level), 0, 31},
 	{"IFMarker", take_marker, OPERATIONAL_ONLY, 0, NO_FIELD, 0, 0},
 	{"OFMarker", take_marker, OPERATIONAL_ONLY, 0, NO_FIELD, 0, 0},
 	{"IFMarkInt", take_marker_interval, OPERATIONAL_ONLY, 0, NO_FIELD, 0, 0},

@@ -71,6 +71,9 @@ static void send_final(struct iscsi_conn *conn, enum iscsi_login_status status)
 	send_answer(conn, &answer.bhs, answer.data, answer.data_len, cmdsn, false);
 }
 
+/* RFC 7144 4.2: "iSCSI (no version claimed)", to which iSCSIProtocolLevel is added */
+#define ISCSI_VERSION_DESCRIPTOR 0x0960
+
 /* No older session of this name is left: the nexus may come to be. */
 void login_granted(struct iscsi_conn *conn)
 {
@@ -86,6 +89,8 @@ void login_granted(struct iscsi_conn *conn)
 			send_final(conn, LOGIN_OUT_OF_RESOURCES);
 			return;
 		}
+		scsi_nexus_set_version(session->nexus,
+				       ISCSI_VERSION_DESCRIPTOR + session->params.protocol_level);
 		log_info("%s (%s): logged in to %s", session->initiator,
 			 conn_peer(conn, peer, sizeof(peer)), scsi_target_name(session->target));
 	}

@@ -17,6 +17,7 @@ struct iscsi_params {
 	uint16_t max_connections;
 	uint16_t time2wait, time2retain; /* seconds */
 	uint8_t error_recovery_level;
+	uint8_t protocol_level; /* iSCSIProtocolLevel: 1 RFC 7143, 2 with RFC 7144 */
 	bool initial_r2t, immediate_data;
 	bool data_pdu_in_order, data_sequence_in_order;
 	bool header_digest, data_digest; /* CRC32C */

@@ -163,7 +163,7 @@ int iscsi_server_link(struct iscsi_server *server, const char *target, uint16_t 
 	if (t < 0 || portal >= server->n_portals)
 		return -EINVAL;
 	links[server->n_links++] = (struct link_entry){(unsigned)t, portal, tag};
-	return 0;
+	return scsi_target_add_port(server->targets[t].target, tag);
 }
 
 /* ---- what login and discovery ask ---- */

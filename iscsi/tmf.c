@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Task management requests. Source: RFC 7143 11.5, 11.6.
+ * Task management requests. Source: RFC 7143 11.5, 11.6; RFC 7144 6 for those of protocol level 2.
  */
 #include "iscsi/conn_priv.h"
 
@@ -13,7 +13,14 @@ enum {
 	FN_TARGET_WARM_RESET,
 	FN_TARGET_COLD_RESET,
 	FN_TASK_REASSIGN,
+	FN_QUERY_TASK,
+	FN_QUERY_TASK_SET,
+	FN_NEXUS_RESET,
+	FN_QUERY_ASYNC_EVENT,
 };
+
+/* The iSCSIProtocolLevel from which on a function may be used. */
+enum level { NO_LEVEL, ANY_LEVEL, LEVEL_RFC7144 };
 
 enum tmf_response {
 	RSP_COMPLETE = 0,
@@ -21,6 +28,7 @@ enum tmf_response {
 	RSP_NO_LUN = 2,
 	RSP_NO_REASSIGN = 4, /* task allegiance reassignment not supported */
 	RSP_NOT_SUPPORTED = 5,
+	RSP_SUCCEEDED = 7,
 	RSP_REJECTED = 255,
 };
 
@@ -48,10 +56,26 @@ static void tmf_respond(struct iscsi_tmf *tmf, enum tmf_response response)
 
 	if (conn->phase == CONN_FULL_FEATURE && (out = out_new(conn, OP_TMF_RSP))) {
 		out->bhs.b[2] = (uint8_t)response;
+		memcpy(out->bhs.b + 8, tmf->scsi.info, sizeof(tmf->scsi.info));
 		bhs_set_itt(&out->bhs, bhs_itt(&tmf->req.bhs));
+		/* RFC 7144 6.3: the nexus ends with this answer. */
+		out->last = tmf_function(tmf) == FN_NEXUS_RESET && response == RSP_COMPLETE;
 		out_push(conn, out);
+		if (out->last)
+			conn->phase = CONN_LOGGED_OUT;
 	}
 	tmf_free(tmf);
+}
+
+static bool is_of_all_lus(enum scsi_tmf_function function)
+{
+	return function == TMF_TARGET_RESET || function == TMF_NEXUS_RESET;
+}
+
+static bool is_of_a_set(enum scsi_tmf_function function)
+{
+	return function == TMF_ABORT_TASK_SET || function == TMF_CLEAR_TASK_SET ||
+	       function == TMF_LU_RESET || is_of_all_lus(function);
 }
 
 /*
@@ -61,8 +85,7 @@ static void tmf_respond(struct iscsi_tmf *tmf, enum tmf_response response)
 static void drop_refused(struct iscsi_tmf *tmf)
 {
 	list_for_each (task, &tmf->req.conn->tasks, struct iscsi_task, node) {
-		bool reached =
-			tmf->scsi.function == TMF_TARGET_RESET || task->scsi.lun == tmf->scsi.lun;
+		bool reached = is_of_all_lus(tmf->scsi.function) || task->scsi.lun == tmf->scsi.lun;
 
 		if (reached && task->state == TASK_DRAINING && !task->begun && task->delivered)
 			task_free(task);
@@ -77,13 +100,12 @@ static void tmf_scsi_done(struct scsi_tmf *scsi)
 	struct iscsi_registry *registry = server_registry(conn->server);
 	bool cold = tmf_function(tmf) == FN_TARGET_COLD_RESET;
 	static const enum tmf_response responses[] = {
-		[TMF_COMPLETE] = RSP_COMPLETE,
-		[TMF_NO_TASK] = RSP_NO_TASK,
-		[TMF_NO_LUN] = RSP_NO_LUN,
+		[TMF_COMPLETE] = RSP_COMPLETE, [TMF_SUCCEEDED] = RSP_SUCCEEDED,
+		[TMF_NO_TASK] = RSP_NO_TASK,   [TMF_NO_LUN] = RSP_NO_LUN,
 		[TMF_FAILED] = RSP_REJECTED,
 	};
 
-	if (scsi->response == TMF_COMPLETE && scsi->function != TMF_ABORT_TASK)
+	if (scsi->response == TMF_COMPLETE && is_of_a_set(scsi->function))
 		drop_refused(tmf);
 	tmf_respond(tmf, responses[scsi->response]);
 	if (cold)
@@ -91,10 +113,10 @@ static void tmf_scsi_done(struct scsi_tmf *scsi)
 }
 
 /*
- * ABORT TASK for a command that has not come: when it may still come, its place in the window is
- * taken and that was that. RFC 7143 11.6.1
+ * A function for a command that has not come: when it may still come, its place in the window is
+ * taken and that was that. RFC 7143 11.6.1, RFC 7144 6.3.3
  */
-static bool abort_unseen(struct iscsi_tmf *tmf)
+static bool skip_unseen(struct iscsi_tmf *tmf)
 {
 	struct iscsi_session *session = tmf->req.conn->session;
 	uint32_t refcmdsn = be32_get(tmf->req.bhs.b + 32);
@@ -105,35 +127,50 @@ static bool abort_unseen(struct iscsi_tmf *tmf)
 	return true;
 }
 
-static void abort_task(struct iscsi_tmf *tmf)
+/* RFC 7143 11.5.1, RFC 7144 6.3: requests for task management are no tasks. */
+static bool names_a_tmf(const struct iscsi_tmf *tmf)
 {
-	struct iscsi_conn *conn = tmf->req.conn;
-	uint32_t tag = be32_get(tmf->req.bhs.b + 20);
-	struct iscsi_task *task = task_find(conn->session, tag);
+	list_for_each (other, &tmf->req.conn->tmfs, struct iscsi_tmf, node)
+		if (other != tmf && bhs_itt(&other->req.bhs) == (uint32_t)tmf->scsi.tag)
+			return true;
+	return false;
+}
 
-	list_for_each (other, &conn->tmfs, struct iscsi_tmf, node) {
-		if (other != tmf && bhs_itt(&other->req.bhs) == tag) {
-			tmf_respond(tmf, RSP_REJECTED); /* RFC 7143 11.5.1: not for these */
-			return;
-		}
-	}
-	if (task && task->req.held) {
-		/* Received, not yet its turn: it goes, its place in the window is taken. */
-		uint32_t cmdsn = bhs_cmdsn(&task->req.bhs);
+/* Received, not yet its turn: it goes, its place in the window is taken. */
+static void abort_held(struct iscsi_task *task)
+{
+	struct iscsi_session *session = task->req.conn->session;
+	uint32_t cmdsn = bhs_cmdsn(&task->req.bhs);
 
-		list_del(&task->req.node);
-		task->req.held = false;
-		conn->session->n_held--;
-		task_free(task);
-		session_skip(conn->session, cmdsn);
-		tmf_respond(tmf, RSP_COMPLETE);
+	list_del(&task->req.node);
+	task->req.held = false;
+	session->n_held--;
+	task_free(task);
+	session_skip(session, cmdsn);
+}
+
+/* ABORT TASK, QUERY TASK */
+static void one_task(struct iscsi_tmf *tmf)
+{
+	bool aborts = tmf_function(tmf) == FN_ABORT_TASK;
+	struct iscsi_task *task;
+
+	tmf->scsi.tag = be32_get(tmf->req.bhs.b + 20);
+	task = task_find(tmf->req.conn->session, (uint32_t)tmf->scsi.tag);
+	if (names_a_tmf(tmf)) {
+		tmf_respond(tmf, RSP_REJECTED);
+	} else if (task && task->req.held) {
+		if (aborts)
+			abort_held(task);
+		tmf_respond(tmf, aborts ? RSP_COMPLETE : RSP_SUCCEEDED);
 	} else if (task && task->state == TASK_DRAINING && !task->begun) {
-		task_free(task);
-		tmf_respond(tmf, RSP_COMPLETE);
-	} else if (!task && abort_unseen(tmf)) {
+		/* Refused on arrival: the device server never knew it. */
+		if (aborts)
+			task_free(task);
+		tmf_respond(tmf, aborts ? RSP_COMPLETE : RSP_SUCCEEDED);
+	} else if (!task && skip_unseen(tmf)) {
 		tmf_respond(tmf, RSP_COMPLETE);
 	} else {
-		tmf->scsi.tag = tag;
 		scsi_tmf_start(&tmf->scsi);
 	}
 }
@@ -141,10 +178,11 @@ static void abort_task(struct iscsi_tmf *tmf)
 /* Tasks of this session that the function will abort and that are still owed data. */
 static bool waits_for_data(struct iscsi_tmf *tmf)
 {
-	bool waits = false;
+	bool all_lus = is_of_all_lus(tmf->scsi.function), waits = false;
 
 	list_for_each (task, &tmf->req.conn->tasks, struct iscsi_task, node) {
-		if (task->scsi.lun != tmf->scsi.lun || !task->begun || task_quiet(task))
+		if ((!all_lus && task->scsi.lun != tmf->scsi.lun) || !task->begun ||
+		    task_quiet(task))
 			continue;
 		task->stop_r2t = true;
 		waits = true;
@@ -156,12 +194,14 @@ static void tmf_start(struct iscsi_tmf *tmf)
 {
 	uint8_t function = tmf_function(tmf);
 
-	/* RFC 7143 11.5.1: these two wait for the answers to all R2Ts that are out. */
-	if ((function == FN_ABORT_TASK_SET || function == FN_CLEAR_TASK_SET) && waits_for_data(tmf))
+	/* RFC 7143 11.5.1, RFC 7144 6.5: these wait for the answers to all R2Ts that are out. */
+	if ((function == FN_ABORT_TASK_SET || function == FN_CLEAR_TASK_SET ||
+	     function == FN_NEXUS_RESET) &&
+	    waits_for_data(tmf))
 		return;
 	tmf->started = true;
-	if (function == FN_ABORT_TASK)
-		abort_task(tmf);
+	if (function == FN_ABORT_TASK || function == FN_QUERY_TASK)
+		one_task(tmf);
 	else
 		scsi_tmf_start(&tmf->scsi);
 }
@@ -177,24 +217,31 @@ void tmf_data_ended(struct iscsi_conn *conn)
 static void tmf_deliver(struct iscsi_request *req)
 {
 	static const struct {
-		bool supported;
+		enum level level;
 		enum scsi_tmf_function function;
 	} functions[] = {
-		[FN_ABORT_TASK] = {true, TMF_ABORT_TASK},
-		[FN_ABORT_TASK_SET] = {true, TMF_ABORT_TASK_SET},
-		[FN_CLEAR_ACA] = {false},
-		[FN_CLEAR_TASK_SET] = {true, TMF_CLEAR_TASK_SET},
-		[FN_LU_RESET] = {true, TMF_LU_RESET},
-		[FN_TARGET_WARM_RESET] = {true, TMF_TARGET_RESET},
-		[FN_TARGET_COLD_RESET] = {true, TMF_TARGET_RESET},
+		[FN_ABORT_TASK] = {ANY_LEVEL, TMF_ABORT_TASK},
+		[FN_ABORT_TASK_SET] = {ANY_LEVEL, TMF_ABORT_TASK_SET},
+		[FN_CLEAR_ACA] = {NO_LEVEL},
+		[FN_CLEAR_TASK_SET] = {ANY_LEVEL, TMF_CLEAR_TASK_SET},
+		[FN_LU_RESET] = {ANY_LEVEL, TMF_LU_RESET},
+		[FN_TARGET_WARM_RESET] = {ANY_LEVEL, TMF_TARGET_RESET},
+		[FN_TARGET_COLD_RESET] = {ANY_LEVEL, TMF_TARGET_RESET},
+		[FN_TASK_REASSIGN] = {NO_LEVEL},
+		[FN_QUERY_TASK] = {LEVEL_RFC7144, TMF_QUERY_TASK},
+		[FN_QUERY_TASK_SET] = {LEVEL_RFC7144, TMF_QUERY_TASK_SET},
+		[FN_NEXUS_RESET] = {LEVEL_RFC7144, TMF_NEXUS_RESET},
+		[FN_QUERY_ASYNC_EVENT] = {LEVEL_RFC7144, TMF_QUERY_ASYNC_EVENT},
 	};
 	struct iscsi_tmf *tmf = container_of(req, struct iscsi_tmf, req);
 	uint8_t function = tmf_function(tmf);
+	enum level level =
+		req->conn->session->params.protocol_level < 2 ? ANY_LEVEL : LEVEL_RFC7144;
 
 	if (function == FN_TASK_REASSIGN) {
 		tmf_respond(tmf, RSP_NO_REASSIGN);
 	} else if (function >= sizeof(functions) / sizeof(functions[0]) ||
-		   !functions[function].supported) {
+		   functions[function].level == NO_LEVEL || functions[function].level > level) {
 		tmf_respond(tmf, RSP_NOT_SUPPORTED);
 	} else {
 		tmf->scsi.function = functions[function].function;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From a CDB to its row, and what can be judged of a CDB by its row alone. */
-#include "scsi/op.h"
-#include <assert.h>
-#include <pthread.h>
+#include "scsi/lu_priv.h"
 
 enum {
 	OPCODE_VARIABLE = 0x7f, /* VARIABLE LENGTH CDB: its service action is in bytes 8 and 9 */
@@ -10,36 +8,27 @@ enum {
 	NACA = 0x04,		/* of the CONTROL byte */
 };
 
-/* Row number plus 1 of the first row of each opcode; 0: there is none. */
-static uint16_t first_row[256];
-static pthread_once_t first_row_once = PTHREAD_ONCE_INIT;
-
-static void index_rows(void)
-{
-	for (unsigned i = 0; scsi_disk_ops[i].name; i++)
-		if (!first_row[scsi_disk_ops[i].opcode])
-			first_row[scsi_disk_ops[i].opcode] = (uint16_t)(i + 1);
-}
-
-static const struct scsi_op *op_first(uint8_t opcode)
-{
-	pthread_once(&first_row_once, index_rows);
-	return first_row[opcode] ? &scsi_disk_ops[first_row[opcode] - 1] : NULL;
-}
-
 static unsigned service_action(const uint8_t *cdb)
 {
 	return cdb[0] == OPCODE_VARIABLE ? be16_get(cdb + 8) : cdb[1] & SA_MASK;
 }
 
-const struct scsi_op *scsi_op_find(const uint8_t *cdb)
+bool scsi_op_offered(const struct scsi_op *op, const struct scsi_lu *lu)
 {
-	const struct scsi_op *op = op_first(cdb[0]);
+	uint8_t device;
 
-	if (!op || op->sa == NO_SA)
-		return op;
-	for (; op->name; op++)
-		if (op->opcode == cdb[0] && op->sa == service_action(cdb))
+	if (!lu)
+		return op->devices == ON_ANY && !op->offered;
+	device = scsi_lu_view(lu)->device_type == DEVICE_CDROM ? ON_CDROMS : ON_DISKS;
+	return (op->devices & device) && (!op->offered || op->offered(lu));
+}
+
+const struct scsi_op *scsi_op_find(const struct scsi_lu *lu, const uint8_t *cdb)
+{
+	const struct scsi_op *op;
+
+	for (unsigned i = scsi_op_first(cdb[0]); (op = scsi_op_at(i)) && op->opcode == cdb[0]; i++)
+		if ((op->sa == NO_SA || op->sa == service_action(cdb)) && scsi_op_offered(op, lu))
 			return op;
 	return NULL;
 }
@@ -56,10 +45,11 @@ unsigned scsi_cdb_len(const uint8_t *cdb)
 /* No row: is it the opcode that nobody knows, or the service action? */
 static enum scsi_step check_unknown(struct scsi_task *task)
 {
-	const struct scsi_op *op = op_first(task->cdb[0]);
+	unsigned i = scsi_op_first(task->cdb[0]);
+	const struct scsi_op *op;
 
-	for (; op && op->name; op++)
-		if (op->opcode == task->cdb[0] && scsi_op_offered(op, task->lu))
+	for (; (op = scsi_op_at(i)) && op->opcode == task->cdb[0]; i++)
+		if (scsi_op_offered(op, task->lu))
 			return task->cdb[0] == OPCODE_VARIABLE ? scsi_check_field(task, 8, 0)
 							       : scsi_check_field(task, 1, SA_MASK);
 	return scsi_check(task, SENSE_INVALID_OPCODE);
@@ -67,10 +57,10 @@ static enum scsi_step check_unknown(struct scsi_task *task)
 
 enum scsi_step scsi_op_check(struct scsi_task *task)
 {
-	const struct scsi_op *op = scsi_op_find(task->cdb);
+	const struct scsi_op *op = scsi_op_find(task->lu, task->cdb);
 	unsigned control;
 
-	if (!op || !scsi_op_offered(op, task->lu))
+	if (!op || !scsi_op_offered_to(op, task->lu, task->nexus))
 		return check_unknown(task);
 	if (task->cdb_len < op->cdb_len)
 		return scsi_check(task, SENSE_INVALID_FIELD_IN_CDB);

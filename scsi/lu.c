@@ -1,16 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Logical units: opening, what tasks see of them, the last flush, closing. */
 #include "scsi/lu_priv.h"
+#include "scsi/pr/pr.h"
+#include "scsi/sbc/atomic.h"
+#include "scsi/sbc/background.h"
+#include "scsi/spc/state.h"
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 
-enum { BLOCK_SIZE_MIN = 512, BLOCK_SIZE_MAX = 4096 };
+enum {
+	BLOCK_SIZE_MIN = 512,
+	BLOCK_SIZE_MAX = 4096,
+	CDROM_BLOCK = 2048,
+	PHYSICAL_EXPONENT_MAX = 14, /* LOWEST ALIGNED LOGICAL BLOCK ADDRESS has 14 bits */
+};
 
 static int lu_refuse(const struct scsi_lu_config *cfg, const char *what, char *ret_why,
 		     size_t why_len)
 {
 	snprintf(ret_why, why_len, "%s: %s", cfg->name, what);
 	return -EINVAL;
+}
+
+static int check_alignment(const struct scsi_lu_config *cfg, char *ret_why, size_t why_len)
+{
+	uint32_t physical = cfg->physical_block ? cfg->physical_block : cfg->block_size;
+
+	if (physical < cfg->block_size || (physical & (physical - 1)) ||
+	    physical > cfg->block_size << PHYSICAL_EXPONENT_MAX)
+		return lu_refuse(cfg, "a physical block is 2^0 to 2^14 logical ones", ret_why,
+				 why_len);
+	if (cfg->lowest_aligned >= physical / cfg->block_size)
+		return lu_refuse(cfg, "the lowest aligned LBA lies in the first physical block",
+				 ret_why, why_len);
+	return 0;
 }
 
 static int check_config(const struct scsi_lu_config *cfg, char *ret_why, size_t why_len)
@@ -23,7 +47,9 @@ static int check_config(const struct scsi_lu_config *cfg, char *ret_why, size_t 
 	if (!cfg->max_transfer || cfg->max_transfer % size)
 		return lu_refuse(cfg, "the maximum transfer must be a multiple of the block size",
 				 ret_why, why_len);
-	return 0;
+	if (cfg->cdrom && size != CDROM_BLOCK)
+		return lu_refuse(cfg, "the block size of a CD-ROM is 2048 bytes", ret_why, why_len);
+	return check_alignment(cfg, ret_why, why_len);
 }
 
 static int open_store(struct scsi_lu *lu, const struct scsi_lu_config *cfg, char *ret_why,
@@ -33,10 +59,13 @@ static int open_store(struct scsi_lu *lu, const struct scsi_lu_config *cfg, char
 	int r;
 
 	params.block_size = cfg->block_size;
+	params.read_only |= cfg->cdrom;
 	r = cfg->backend->open(&params, &lu->store, &lu->info, ret_why, why_len);
 	if (r < 0)
 		return r;
 	lu->backend = cfg->backend; /* from here on unref closes the store */
+	if (cfg->physical_block)
+		lu->info.physical_block = cfg->physical_block;
 	if (lu->info.size < cfg->block_size)
 		return lu_refuse(cfg, "smaller than one block", ret_why, why_len);
 	return 0;
@@ -54,10 +83,13 @@ static int publish_view(struct scsi_lu *lu, const struct scsi_lu_config *cfg)
 		.block_size = cfg->block_size,
 		.block_shift = shift,
 		.max_transfer = cfg->max_transfer,
-		.read_only = cfg->params.read_only || lu->info.read_only,
+		.read_only = cfg->params.read_only || cfg->cdrom || lu->info.read_only,
 		.write_cache = cfg->write_cache,
-		.thin = cfg->thin && lu->info.can_discard,
+		.thin = cfg->thin && !cfg->cdrom && (lu->info.can_discard || lu->info.read_only),
 		.online = cfg->online,
+		.removable = cfg->removable || cfg->cdrom,
+		.device_type = cfg->cdrom ? DEVICE_CDROM : DEVICE_DISK,
+		.lowest_aligned = cfg->lowest_aligned,
 	};
 	atomic_store_explicit(&lu->view, view, memory_order_release);
 	return 0;
@@ -73,11 +105,15 @@ int scsi_lu_new(const struct scsi_lu_config *cfg, struct scsi_lu **ret_lu, char 
 		return -ENOMEM;
 	lu->refs = 1;
 	pthread_mutex_init(&lu->lock, NULL);
+	pthread_cond_init(&lu->job_ended, NULL);
+	pthread_mutex_init(&lu->pr_lock, NULL);
+	scsi_gate_init(&lu->gate);
 	list_init(&lu->itls);
 	memcpy(lu->uuid, cfg->uuid, sizeof(lu->uuid));
 	lu->numa_node = cfg->numa_node;
 	lu->name = strdup(cfg->name);
-	if (!lu->name)
+	lu->state_dir = cfg->state_dir ? strdup(cfg->state_dir) : NULL;
+	if (!lu->name || (cfg->state_dir && !lu->state_dir))
 		return -ENOMEM;
 	r = check_config(cfg, ret_why, why_len);
 	if (r < 0)
@@ -86,6 +122,16 @@ int scsi_lu_new(const struct scsi_lu_config *cfg, struct scsi_lu **ret_lu, char 
 	if (r < 0)
 		return r;
 	r = publish_view(lu, cfg);
+	if (r < 0)
+		return r;
+	r = sbc_atomic_recover(lu, ret_why, why_len);
+	if (r < 0)
+		return r;
+	r = spc_state_new(lu, ret_why, why_len);
+	if (r < 0)
+		return r;
+	sbc_wipe_recall(lu);
+	r = scsi_pr_load(lu, ret_why, why_len);
 	if (r < 0)
 		return r;
 	*ret_lu = steal(lu);
@@ -104,9 +150,16 @@ void scsi_lu_unref(struct scsi_lu *lu)
 		return;
 	if (lu->backend)
 		lu->backend->close(lu->store);
+	pthread_cond_destroy(&lu->job_ended);
 	pthread_mutex_destroy(&lu->lock);
+	free(lu->data_buffer);
+	pthread_mutex_destroy(&lu->pr_lock);
+	scsi_pr_free(lu);
+	spc_state_free(lu);
+	scsi_gate_fini(&lu->gate);
 	free((void *)scsi_lu_view(lu));
 	free(lu->name);
+	free(lu->state_dir);
 	free(lu);
 }
 
@@ -115,64 +168,157 @@ const char *scsi_lu_name(const struct scsi_lu *lu)
 	return lu->name;
 }
 
+/* For threads that no snapshot is kept for: a copy. */
+static struct scsi_lu_view view_now(const struct scsi_lu *lu)
+{
+	pthread_mutex_t *lock = (pthread_mutex_t *)&lu->lock;
+	struct scsi_lu_view view;
+
+	pthread_mutex_lock(lock);
+	view = *scsi_lu_view(lu);
+	pthread_mutex_unlock(lock);
+	return view;
+}
+
 uint64_t scsi_lu_blocks(const struct scsi_lu *lu)
 {
-	return scsi_lu_view(lu)->n_blocks;
+	return view_now(lu).n_blocks;
 }
 
 uint32_t scsi_lu_block_size(const struct scsi_lu *lu)
 {
-	return scsi_lu_view(lu)->block_size;
+	return view_now(lu).block_size;
 }
 
 bool scsi_lu_read_only(const struct scsi_lu *lu)
 {
-	return scsi_lu_view(lu)->read_only;
+	return view_now(lu).read_only;
 }
 
-/* ---- the last flush ---- */
+bool scsi_lu_in_use(const struct scsi_lu *lu)
+{
+	return atomic_load_explicit(&lu->refs, memory_order_acquire) > 1;
+}
 
-struct last_flush {
+/* ---- changes ---- */
+
+static void edit_online(struct scsi_lu_view *view, void *arg)
+{
+	view->online = *(const bool *)arg;
+}
+
+int scsi_lu_set_online(struct scsi_lu *lu, bool online)
+{
+	return scsi_lu_change(lu, edit_online, &online);
+}
+
+/* What the store holds, made more when that is asked for. */
+static int store_size(struct scsi_lu *lu, uint64_t size, unsigned flags, uint64_t *ret_size,
+		      char *ret_why, size_t why_len)
+{
+	int r = 0;
+
+	*ret_size = lu->info.size;
+	if (scsi_backend_has(lu->backend, size_now))
+		r = lu->backend->size_now(lu->store, ret_size);
+	if (r == 0 && *ret_size < size && (flags & SCSI_LU_GROW_STORE) &&
+	    scsi_backend_has(lu->backend, grow)) {
+		r = lu->backend->grow(lu->store, size);
+		*ret_size = r == 0 ? size : *ret_size;
+	}
+	if (r < 0) {
+		snprintf(ret_why, why_len, "%s: its size cannot be %s: %s", lu->name,
+			 *ret_size < size ? "changed" : "read", strerror(-r));
+		return r;
+	}
+	if (*ret_size >= size)
+		return 0;
+	snprintf(ret_why, why_len,
+		 "%s: has %" PRIu64 " bytes, fewer than the %" PRIu64 " asked for", lu->name,
+		 *ret_size, size);
+	return -EINVAL;
+}
+
+static void edit_blocks(struct scsi_lu_view *view, void *arg)
+{
+	view->n_blocks = *(const uint64_t *)arg;
+}
+
+int scsi_lu_resize(struct scsi_lu *lu, uint64_t size, unsigned flags, char *ret_why, size_t why_len)
+{
+	uint64_t held, n_blocks, before = scsi_lu_blocks(lu);
+	int r = store_size(lu, size, flags, &held, ret_why, why_len);
+
+	if (r < 0)
+		return r;
+	n_blocks = (size ? size : held) / scsi_lu_block_size(lu);
+	if (n_blocks == before)
+		return 0;
+	if (!n_blocks || (n_blocks < before && !(flags & SCSI_LU_SHRINK))) {
+		snprintf(ret_why, why_len,
+			 "%s: would shrink from %" PRIu64 " to %" PRIu64 " blocks", lu->name,
+			 before, n_blocks);
+		return -EINVAL;
+	}
+	r = scsi_lu_change(lu, edit_blocks, &n_blocks);
+	if (r < 0)
+		return r;
+	scsi_lu_attention(lu, UA_CAPACITY_CHANGED, NULL);
+	return 1;
+}
+
+/* ---- requests without a task ---- */
+
+struct request_now {
 	struct duotgt_io io;
 	bool done;
 	int res;
 };
 
-static void last_flush_done(struct duotgt_io *io, int res)
+static void request_done(struct duotgt_io *io, int res)
 {
-	struct last_flush *flush = container_of(io, struct last_flush, io);
+	struct request_now *request = container_of(io, struct request_now, io);
 
-	flush->done = true;
-	flush->res = res;
+	request->done = true;
+	request->res = res;
+}
+
+int scsi_lu_io_now(struct scsi_lu *lu, const struct duotgt_io *io)
+{
+	scoped(free) struct request_now *request = calloc(1, sizeof(*request));
+	struct engine *engine;
+	int r;
+
+	if (!request)
+		return -ENOMEM;
+	/* An engine of its own: the reactors may be gone, or not be there yet. */
+	r = engine_new(ENGINE_EPOLL, NULL, &engine);
+	if (r < 0)
+		return r;
+	request->io = *io;
+	request->io.done = request_done;
+	lu->backend->submit(lu->store, engine, &request->io);
+	while (!request->done && r >= 0)
+		r = engine_turn(engine, true);
+	if (!request->done) {
+		steal(request); /* still under way in a loop that does not turn: left to it */
+		return r;
+	}
+	engine_free(engine);
+	return request->res;
 }
 
 int scsi_lu_flush_now(struct scsi_lu *lu)
 {
-	scoped(free) struct last_flush *flush = calloc(1, sizeof(*flush));
-	struct engine *engine;
 	int r;
 
-	if (!flush)
-		return -ENOMEM;
-	if (scsi_lu_view(lu)->read_only)
+	scsi_lu_stop_work(lu);
+	if (scsi_lu_read_only(lu))
 		return 0;
 	if (atomic_load(&lu->flush_failed))
 		return -EIO;
-	/* An engine of its own: the reactors may be gone. */
-	r = engine_new(ENGINE_EPOLL, NULL, &engine);
+	r = scsi_lu_io_now(lu, &(struct duotgt_io){.kind = DUOTGT_IO_FLUSH});
 	if (r < 0)
-		return r;
-	flush->io.done = last_flush_done;
-	flush->io.kind = DUOTGT_IO_FLUSH;
-	lu->backend->submit(lu->store, engine, &flush->io);
-	while (!flush->done && r >= 0)
-		r = engine_turn(engine, true);
-	if (!flush->done) {
-		steal(flush); /* still under way in a loop that does not turn: left to it */
-		return r;
-	}
-	engine_free(engine);
-	if (flush->res < 0)
 		atomic_store(&lu->flush_failed, true);
-	return flush->res;
+	return r;
 }

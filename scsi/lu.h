@@ -20,13 +20,18 @@ struct scsi_lu_config {
 	const char *name; /* of the storage, for messages */
 	const struct duotgt_backend_ops *backend;
 	struct duotgt_backend_params params;
-	uint8_t uuid[16];      /* identity: serial, NAA and EUI are made from it */
-	uint32_t block_size;   /* 512 to 4096, 2^n */
-	uint32_t max_transfer; /* bytes of one command; a multiple of block_size */
-	bool write_cache;      /* WCE */
-	bool thin;	       /* LBPME, where the back end can discard */
-	bool online;	       /* else NOT READY */
-	int numa_node;	       /* whose buffers its tasks prefer; -1: the reactor's */
+	uint8_t uuid[16];	 /* identity: serial, NAA and EUI are made from it */
+	uint32_t block_size;	 /* 512 to 4096, 2^n */
+	uint32_t max_transfer;	 /* bytes of one command; a multiple of block_size */
+	bool write_cache;	 /* WCE */
+	bool thin;		 /* LBPME, where the back end can discard */
+	bool online;		 /* else NOT READY */
+	bool cdrom;		 /* a CD/DVD-ROM: block_size 2048, read only, removable */
+	bool removable;		 /* the medium can be ejected and loaded */
+	uint32_t physical_block; /* bytes, 2^n of block_size and more; 0: as the store says */
+	uint16_t lowest_aligned; /* LBA of the first block that begins a physical one */
+	int numa_node;		 /* whose buffers its tasks prefer; -1: the reactor's */
+	const char *state_dir;	 /* for APTPL, saved pages, …; NULL: such state is not offered */
 };
 
 /**
@@ -41,12 +46,39 @@ void scsi_lu_unref(struct scsi_lu *lu); /* the last one closes the back end; NUL
 DEFINE_SCOPED(struct scsi_lu *, scsi_lu_unref)
 
 const char *scsi_lu_name(const struct scsi_lu *lu);
-uint64_t scsi_lu_blocks(const struct scsi_lu *lu);
+uint64_t scsi_lu_blocks(const struct scsi_lu *lu); /* whether a medium is loaded or not */
 uint32_t scsi_lu_block_size(const struct scsi_lu *lu);
 bool scsi_lu_read_only(const struct scsi_lu *lu);
 
+/* Whether anybody but the caller, who holds one reference, still uses it. */
+bool scsi_lu_in_use(const struct scsi_lu *lu);
+
+/*
+ * Ends what a command left at work in the background, as failed; blocks until it has ended. The
+ * thread that it runs on turns its loop meanwhile, so another one calls.
+ */
+void scsi_lu_stop_work(struct scsi_lu *lu);
+
 /* Flushes; blocks; for the end of service, when no task is left. Return: 0 or -errno. */
 int scsi_lu_flush_now(struct scsi_lu *lu);
+
+enum scsi_lu_resize_flag {
+	SCSI_LU_GROW_STORE = 1, /* make the store as large as @size when it is smaller */
+	SCSI_LU_SHRINK = 2,	/* less than now will do; what is cut off stays in the store */
+};
+
+/**
+ * scsi_lu_resize() - serve as much as the store holds now, or another size
+ * @size:  bytes; 0: as the store says
+ * @flags: of enum scsi_lu_resize_flag
+ * Initiators are told when the capacity differs. Blocks; any thread.
+ * Return: 1 when it differs, 0 when it does not; -errno with a text, and nothing has changed.
+ */
+int scsi_lu_resize(struct scsi_lu *lu, uint64_t size, unsigned flags, char *ret_why,
+		   size_t why_len);
+
+/* READY or NOT READY (offline) from now on. Any thread. Return: 0 or -ENOMEM. */
+int scsi_lu_set_online(struct scsi_lu *lu, bool online);
 
 /* ---- targets ---- */
 
@@ -56,8 +88,71 @@ DEFINE_SCOPED(struct scsi_target *, scsi_target_unref)
 struct scsi_target *scsi_target_ref(struct scsi_target *target);
 const char *scsi_target_name(const struct scsi_target *target);
 
-/* Before the first nexus. @lun below 16384. Return: 0, -EEXIST, -EINVAL, -ENOMEM. */
+struct scsi_mapping {
+	uint32_t lun; /* below 16384 */
+	struct scsi_lu *lu;
+};
+
+/* One LUN more. Any thread. Return: 0, -EEXIST, -EINVAL, -ENOMEM. */
 int scsi_target_map(struct scsi_target *target, uint32_t lun, struct scsi_lu *lu);
+
+/**
+ * scsi_target_remap() - replace all LUNs of a target
+ * @mappings: @n of them, in ascending order of LUNs; the target takes references
+ * A mapping that was there before stays what it is, with its attentions and tasks. Where one is
+ * gone, what has begun is finished, and new commands find no LU; with the last one each nexus
+ * lets go of the LU: scsi_lu_in_use() tells. Initiators are told (REPORTED LUNS DATA HAS CHANGED)
+ * when anything differs. Any thread. Return: 0; -EINVAL, -ENOMEM, and nothing has changed.
+ */
+int scsi_target_remap(struct scsi_target *target, const struct scsi_mapping *mappings, unsigned n);
+
+/* Aborts, instead of waiting for, what has begun at LUNs that are gone. Any thread. */
+void scsi_target_abort_unmapped(struct scsi_target *target);
+
+/* ---- target ports and their groups (asymmetric logical unit access) ---- */
+
+enum scsi_alua_state {
+	ALUA_OPTIMIZED = 0x0,
+	ALUA_NON_OPTIMIZED = 0x1,
+	ALUA_STANDBY = 0x2,
+	ALUA_UNAVAILABLE = 0x3,
+	ALUA_OFFLINE = 0xe,
+	ALUA_TRANSITIONING = 0xf,
+};
+
+struct scsi_alua_group {
+	uint16_t id;		    /* TARGET PORT GROUP */
+	enum scsi_alua_state state; /* not ALUA_TRANSITIONING */
+	bool preferred;
+	const uint16_t *ports; /* relative target port identifiers */
+	unsigned n_ports;      /* up to 255 */
+};
+
+struct scsi_alua_config {
+	const struct scsi_alua_group *groups; /* by ascending id; each port in one at most */
+	unsigned n_groups;
+	bool implicit;	   /* states change by scsi_target_set_group() */
+	bool explicit_too; /* and by SET TARGET PORT GROUPS */
+	const char *hook;  /* absolute path; run as HOOK TARGET GROUP STATE; NULL: none */
+};
+
+/* Before the first port. Without it all ports are in one group 1, active/optimized, implicit. */
+int scsi_target_set_alua(struct scsi_target *target, const struct scsi_alua_config *cfg);
+
+/*
+ * A port that the target is reached through, before the first nexus on it. Twice is once.
+ * Return: 0; -EINVAL when groups are configured, and none has it; -ENOSPC; -ENOMEM.
+ */
+int scsi_target_add_port(struct scsi_target *target, uint16_t rel_port);
+
+/**
+ * scsi_target_set_group() - the operator's change of a group's state (an implicit one)
+ * Runs the hook and waits for it: blocks; any thread. Initiators are told when it is done.
+ * Return: 0; -ENOENT: no such group; -EINVAL; -EBUSY: another change is under way; -EPERM: implicit
+ * changes are not configured; -EIO: the hook failed, the state is as before; -errno.
+ */
+int scsi_target_set_group(struct scsi_target *target, uint16_t id, enum scsi_alua_state state,
+			  bool preferred);
 
 /* LUN number of the eight SAM-5 bytes (peripheral with bus 0, or flat), or -1. */
 int32_t scsi_lun_decode(uint64_t lun);
@@ -74,8 +169,10 @@ uint64_t scsi_lun_encode(uint32_t lun);
  */
 int scsi_nexus_new(struct scsi_target *target, const char *initiator, uint16_t rel_port,
 		   struct engine *engine, struct scsi_nexus **ret_nexus);
+/* The transport's version descriptor for standard INQUIRY data; none is told before this. */
+void scsi_nexus_set_version(struct scsi_nexus *nexus, uint16_t version);
 /* No task is left. NULL is fine. */
 void scsi_nexus_free(struct scsi_nexus *nexus);
 DEFINE_SCOPED(struct scsi_nexus *, scsi_nexus_free)
 /* The NUMA node whose buffers the LU behind a LUN prefers; -1: any, or no such LU. */
-int scsi_nexus_numa_node(const struct scsi_nexus *nexus, uint64_t lun);
+int scsi_nexus_numa_node(struct scsi_nexus *nexus, uint64_t lun);

@@ -19,6 +19,23 @@ enum scsi_access {
 	ACCESS_WRITE, /* changes the medium */
 };
 
+/* What a reservation of another nexus means for a command: SPC-5 and SBC-4, their tables of it. */
+enum scsi_resv {
+	RESV_BY_ACCESS,	 /* READ, READY, NONE: allowed under write exclusive types; WRITE: never */
+	RESV_ALLOWED,	 /* whatever is reserved */
+	RESV_PERSISTENT, /* allowed under persistent ones, not under RESERVE of another nexus */
+	RESV_CONFLICT,	 /* under any type, unless the nexus is allowed in */
+	RESV_OWN,	 /* the command judges for itself (PERSISTENT RESERVE OUT, RELEASE, …) */
+};
+
+/* On which paths a command is done, by the asymmetric access state of the target port's group. */
+enum scsi_paths {
+	PATHS_ACTIVE,  /* ACCESS_ANY: all */
+	PATHS_STANDBY, /* also in the standby state */
+	PATHS_SETTLED, /* in any state but a transition */
+	PATHS_ALL,
+};
+
 struct scsi_op {
 	const char *name;	     /* as the standard spells it */
 	uint8_t opcode, sa, cdb_len; /* sa: service action, or NO_SA */
@@ -32,12 +49,29 @@ struct scsi_op {
 	uint8_t usage[SCSI_CDB_MAX]; /* [0] the opcode; else 1 where we honour the CDB bit */
 	/* Whether this LU has the command; else it is INVALID COMMAND OPERATION CODE. NULL: yes. */
 	bool (*offered)(const struct scsi_lu *lu);
+	enum scsi_resv resv; /* how reservations judge it */
+	bool exclusive; /* runs alone on its LU: no other command touches the medium meanwhile */
+	enum scsi_paths paths;
+	/* Whether it is there for this nexus, which may depend on its target. NULL: yes. */
+	bool (*offered_to)(const struct scsi_nexus *nexus);
+	uint32_t timeout_s; /* recommended command timeout; 0: what its access suggests */
+	uint8_t devices;    /* enum scsi_op_devices; rows leave it 0: ops.c has it by set */
 };
 
-static inline bool scsi_op_offered(const struct scsi_op *op, const struct scsi_lu *lu)
+enum scsi_op_devices { ON_DISKS = 1, ON_CDROMS = 2, ON_ANY = 3 };
+
+/* Whether a LU (NULL: no LU) has the command: one of its kind, and as it is set up. */
+bool scsi_op_offered(const struct scsi_op *op, const struct scsi_lu *lu);
+
+/* Whether it has it for this nexus. */
+static inline bool scsi_op_offered_to(const struct scsi_op *op, const struct scsi_lu *lu,
+				      const struct scsi_nexus *nexus)
 {
-	return !op->offered || (lu && op->offered(lu));
+	return scsi_op_offered(op, lu) && (!op->offered_to || op->offered_to(nexus));
 }
+
+/* For timeout_s. A flush may have to write all that the host's page cache holds. */
+enum { TIMEOUT_FLUSH = 600, TIMEOUT_WHOLE_MEDIUM = 86400 };
 
 /* For usage[]: runs of bytes. */
 #define ALL_2 0xff, 0xff
@@ -50,11 +84,26 @@ static inline bool scsi_op_offered(const struct scsi_op *op, const struct scsi_l
 #define NONE_8 NONE_4, NONE_4
 #define CONTROL 0x04 /* NACA is looked at, and refused: see dispatch.c */
 
-/* The rows of a direct-access block device, ended by a row without a name. */
-extern const struct scsi_op scsi_disk_ops[];
+/*
+ * The rows, a set for each domain, in a file of its own beside the functions it names; a set ends
+ * with a row without a name, the sets with NULL (scsi/ops.c).
+ */
+extern const struct scsi_op *const scsi_op_sets[];
+extern const struct scsi_op sbc_atomic_ops[];
+extern const struct scsi_op copy_ops[], spc_ops[], sbc_ops[], medium_ops[], mmc_ops[], pr_ops[],
+	alua_ops[], diag_ops[], erase_ops[];
 
-/* Row for a CDB, or NULL. */
-const struct scsi_op *scsi_op_find(const uint8_t *cdb);
+/*
+ * All rows, sorted by opcode and service action; NULL past the last one. A command may have more
+ * than one, of which a LU is offered one at most.
+ */
+const struct scsi_op *scsi_op_at(unsigned i);
+
+/* Where the rows of an opcode begin, for scsi_op_at(); past the last one when there is none. */
+unsigned scsi_op_first(uint8_t opcode);
+
+/* The row that a LU (NULL: no LU) has for a CDB, or NULL. */
+const struct scsi_op *scsi_op_find(const struct scsi_lu *lu, const uint8_t *cdb);
 
 /*
  * Finds the row of task->cdb and holds the CDB against it: SCSI_READY with task->op set, or
@@ -84,3 +133,6 @@ enum scsi_step scsi_plan_list16_at7(struct scsi_task *task);
 enum scsi_step scsi_plan_read(struct scsi_task *task);
 enum scsi_step scsi_plan_write(struct scsi_task *task);
 enum scsi_step scsi_plan_range(struct scsi_task *task);
+
+/* INVALID FIELD IN CDB that points at the number of blocks. */
+enum scsi_step scsi_refuse_length(struct scsi_task *task);

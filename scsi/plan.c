@@ -52,8 +52,8 @@ enum scsi_step scsi_plan_list16_at7(struct scsi_task *task)
 	return plan_out(task, be16_get(task->cdb + 7));
 }
 
-/* Where a CDB has its range, by its length. Return: the byte of the transfer length. */
-static unsigned decode_range(struct scsi_task *task)
+/* Where a CDB has its range, by its length. */
+static void decode_range(struct scsi_task *task)
 {
 	const uint8_t *cdb = task->cdb;
 
@@ -61,23 +61,38 @@ static unsigned decode_range(struct scsi_task *task)
 	case 6:
 		task->lba = be24_get(cdb + 1) & 0x1fffff;
 		task->n_blocks = cdb[4] ? cdb[4] : 256; /* READ (6), WRITE (6): 0 is 256 */
-		return 4;
+		break;
 	case 10:
 		task->lba = be32_get(cdb + 2);
 		task->n_blocks = be16_get(cdb + 7);
-		return 7;
+		break;
 	case 12:
 		task->lba = be32_get(cdb + 2);
 		task->n_blocks = be32_get(cdb + 6);
-		return 6;
+		break;
 	case 16:
 		task->lba = be64_get(cdb + 2);
 		task->n_blocks = be32_get(cdb + 10);
-		return 10;
+		break;
 	default: /* 32 bytes, opcode 7Fh */
 		task->lba = be64_get(cdb + 12);
 		task->n_blocks = be32_get(cdb + 28);
-		return 28;
+	}
+}
+
+enum scsi_step scsi_refuse_length(struct scsi_task *task)
+{
+	switch (task->op->cdb_len) {
+	case 6:
+		return scsi_check_field(task, 4, 0);
+	case 10:
+		return scsi_check_field(task, 7, 0);
+	case 12:
+		return scsi_check_field(task, 6, 0);
+	case 16:
+		return scsi_check_field(task, 10, 0);
+	default:
+		return scsi_check_field(task, 28, 0);
 	}
 }
 
@@ -96,13 +111,12 @@ static enum scsi_step check_range(struct scsi_task *task)
 static enum scsi_step plan_blocks(struct scsi_task *task, uint64_t *ret_len_bytes)
 {
 	const struct scsi_lu_view *view = scsi_lu_view(task->lu);
-	unsigned length_at = decode_range(task);
-	enum scsi_step step = check_range(task);
+	enum scsi_step step = scsi_plan_range(task);
 
 	if (step != SCSI_READY)
 		return step;
 	if (task->n_blocks > view->max_transfer >> view->block_shift)
-		return scsi_check_field(task, length_at, 0);
+		return scsi_refuse_length(task);
 	*ret_len_bytes = task->n_blocks << view->block_shift;
 	return SCSI_READY;
 }

@@ -9,6 +9,7 @@ enum {
 	FIXED_LEN = 18,
 	FIXED_VALID = 0x80,
 	DESCRIPTOR_INFORMATION = 0x00,
+	DESCRIPTOR_COMMAND_SPECIFIC = 0x01,
 	DESCRIPTOR_KEY_SPECIFIC = 0x02,
 };
 
@@ -18,9 +19,27 @@ static void put_field_pointer(const struct scsi_sense *sense, uint8_t *p)
 	p[0] = 0x80; /* SKSV */
 	if (sense->in_cdb)
 		p[0] |= 0x40; /* C/D */
+	if (sense->in_segment)
+		p[0] |= 0x20; /* SD, of COPY ABORTED */
 	if (sense->has_bit)
 		p[0] |= 0x08 | (sense->bit & 7); /* BPV */
 	be16_put(p + 1, sense->field);
+}
+
+static bool is_key_specific(const struct scsi_sense *sense)
+{
+	return sense->has_field || sense->has_progress;
+}
+
+/* The three sense-key specific bytes: of ILLEGAL REQUEST, or of NOT READY and NO SENSE. */
+static void put_key_specific(const struct scsi_sense *sense, uint8_t *p)
+{
+	if (sense->has_field) {
+		put_field_pointer(sense, p);
+		return;
+	}
+	p[0] = 0x80; /* SKSV */
+	be16_put(p + 1, sense->progress);
 }
 
 static size_t build_fixed(const struct scsi_sense *sense, uint8_t *buf)
@@ -33,10 +52,12 @@ static size_t build_fixed(const struct scsi_sense *sense, uint8_t *buf)
 	}
 	buf[2] = sense->key;
 	buf[7] = FIXED_LEN - 8; /* what follows this byte */
+	if (sense->has_specific && sense->specific <= UINT32_MAX)
+		be32_put(buf + 8, (uint32_t)sense->specific);
 	buf[12] = sense->asc;
 	buf[13] = sense->ascq;
-	if (sense->has_field)
-		put_field_pointer(sense, buf + 15);
+	if (is_key_specific(sense))
+		put_key_specific(sense, buf + 15);
 	return FIXED_LEN;
 }
 
@@ -56,13 +77,19 @@ static size_t build_descriptor(const struct scsi_sense *sense, uint8_t *buf)
 		out_be16(&out, 0x8000); /* VALID */
 		out_be64(&out, sense->info);
 	}
-	if (sense->has_field) {
+	if (sense->has_specific) {
+		out_u8(&out, DESCRIPTOR_COMMAND_SPECIFIC);
+		out_u8(&out, 10);
+		out_be16(&out, 0);
+		out_be64(&out, sense->specific);
+	}
+	if (is_key_specific(sense)) {
 		out_u8(&out, DESCRIPTOR_KEY_SPECIFIC);
 		out_u8(&out, 6);
 		out_be16(&out, 0);
 		p = out_room(&out, 3);
 		if (p)
-			put_field_pointer(sense, p);
+			put_key_specific(sense, p);
 		out_u8(&out, 0);
 	}
 	buf[7] = (uint8_t)(out.len - 8); /* what follows this byte */

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A command's way: what may stop it, its function, its medium, its answer. */
 #include "scsi/task.h"
+#include "scsi/alua/alua.h"
+#include "scsi/counters.h"
 #include "scsi/lu_priv.h"
+#include "scsi/order.h"
+#include "scsi/pr/pr.h"
+#include "scsi/sbc/background.h"
 #include <assert.h>
 #include <errno.h>
 
@@ -99,6 +104,14 @@ bool scsi_task_descriptor_sense(const struct scsi_task *task)
 
 /* ---- begin, run, end ---- */
 
+/* Whether the LU is formatted or sanitized just now, or was in vain. */
+static enum scsi_step check_barred(struct scsi_task *task)
+{
+	if (!task->lu || !atomic_load_explicit(&task->lu->barred, memory_order_relaxed))
+		return SCSI_READY;
+	return sbc_background_bars(task);
+}
+
 static enum scsi_step check_ready(struct scsi_task *task)
 {
 	const struct scsi_lu_view *view = scsi_lu_view(task->lu);
@@ -108,17 +121,21 @@ static enum scsi_step check_ready(struct scsi_task *task)
 		return SCSI_READY;
 	if (!view->online)
 		return scsi_check(task, SENSE_NOT_READY_OFFLINE);
+	if (atomic_load_explicit(&task->lu->ejected, memory_order_relaxed))
+		return scsi_check(task, SENSE_MEDIUM_NOT_PRESENT);
 	if (atomic_load_explicit(&task->lu->stopped, memory_order_relaxed))
 		return scsi_check(task, SENSE_NOT_READY_INITIALIZING_REQUIRED);
 	if (access == ACCESS_WRITE && view->read_only)
 		return scsi_check(task, SENSE_WRITE_PROTECTED);
+	if (access == ACCESS_WRITE && view->swp)
+		return scsi_check(task, SENSE_SOFTWARE_WRITE_PROTECTED);
 	return SCSI_READY;
 }
 
 /* INQUIRY, REPORT LUNS and REQUEST SENSE neither wait for a unit attention nor for a LU. */
 static bool runs_always(const struct scsi_task *task)
 {
-	const struct scsi_op *op = scsi_op_find(task->cdb);
+	const struct scsi_op *op = scsi_op_find(task->lu, task->cdb);
 
 	return op && op->access == ACCESS_ANY;
 }
@@ -134,16 +151,28 @@ static enum scsi_step check_attention(struct scsi_task *task)
 	return code == SENSE_NONE ? SCSI_READY : scsi_check(task, code);
 }
 
+/* ACA is for the time of an ACA condition, which no command can ask for: see NACA in dispatch.c. */
+static enum scsi_step check_attr(struct scsi_task *task)
+{
+	return task->attr >= ATTR_ACA ? scsi_check(task, SENSE_INVALID_MESSAGE) : SCSI_READY;
+}
+
 static enum scsi_step check(struct scsi_task *task)
 {
-	enum scsi_step step;
+	enum scsi_step step = check_attr(task);
 
-	if (task->lu)
+	if (step == SCSI_READY && task->lu)
 		step = check_attention(task);
-	else
-		step = runs_always(task) ? SCSI_READY : scsi_check(task, SENSE_LU_NOT_SUPPORTED);
+	else if (step == SCSI_READY && !runs_always(task))
+		step = scsi_check(task, SENSE_LU_NOT_SUPPORTED);
+	if (step == SCSI_READY)
+		step = check_barred(task); /* whatever else may be wrong with the CDB */
 	if (step == SCSI_READY)
 		step = scsi_op_check(task);
+	if (step == SCSI_READY && task->lu)
+		step = scsi_alua_check(task);
+	if (step == SCSI_READY && task->lu)
+		step = scsi_pr_check(task);
 	if (step == SCSI_READY && task->lu)
 		step = check_ready(task);
 	if (step == SCSI_READY && task->op->plan)
@@ -157,39 +186,92 @@ static enum scsi_step check(struct scsi_task *task)
 enum scsi_step scsi_task_begin(struct scsi_task *task)
 {
 	struct scsi_nexus *nexus = task->nexus;
-	int mapping = scsi_target_find(nexus->target, task->lun);
+	int mapping = scsi_map_find(scsi_nexus_map(nexus), task->lun);
 
 	task->need_in = task->need_out = task->in_len = task->out_len = 0;
 	task->iov = NULL;
 	task->n_iov = 0;
 	task->op = NULL;
-	task->cut = 0;
+	task->skip = task->cut = 0;
 	task->own = NULL;
-	task->aborted = task->pending = false;
+	task->aborted = task->pending = task->tell_aborted = false;
+	task->held = task->carries_on = false;
+	task->order = ORDER_NONE;
+	task->pass.state = GATE_OUTSIDE;
 	task->lba = task->n_blocks = 0;
 	task->seq = ++nexus->task_seq;
 	task->itl = mapping < 0 ? NULL : scsi_nexus_itl(nexus, (unsigned)mapping);
 	task->lu = task->itl ? task->itl->lu : NULL;
 	list_push_back(task->itl ? &task->itl->tasks : &nexus->strays, &task->node);
+	if (task->itl)
+		scsi_count_begin(task);
 	scsi_good(task);
 	if (mapping >= 0 && !task->itl)
 		return scsi_finish(task, STATUS_BUSY);
-	return check(task);
+	if (check(task) == SCSI_DONE)
+		return SCSI_DONE;
+	scsi_order_begin(task);
+	return SCSI_READY;
+}
+
+static void task_done(struct scsi_task *task)
+{
+	if (task->aborted)
+		scsi_finish(task, STATUS_TASK_ABORTED);
+	task->pending = false;
+	scsi_order_leave(task);
+	task->transport->done(task);
+}
+
+/* What it waited for, its data or its turn, may have given a FORMAT UNIT time to begin. */
+static enum scsi_step task_work(struct scsi_task *task)
+{
+	return check_barred(task) == SCSI_DONE ? SCSI_DONE : task->op->run(task);
 }
 
 enum scsi_step scsi_task_run(struct scsi_task *task)
 {
+	enum scsi_step step;
+
 	assert(task->op && !task->pending && !task->aborted);
-	return task->op->run(task);
+	if (!scsi_order_admit(task)) {
+		task->pending = true;
+		return SCSI_PENDING;
+	}
+	step = task_work(task);
+	if (step != SCSI_PENDING)
+		scsi_order_leave(task);
+	return step;
+}
+
+void scsi_task_admitted(struct scsi_task *task)
+{
+	if (task->aborted || task_work(task) != SCSI_PENDING)
+		task_done(task);
+}
+
+void scsi_task_abort(struct scsi_task *task, bool tell)
+{
+	task->aborted = true;
+	task->tell_aborted = tell;
+	if (task->pending)
+		scsi_order_cancel(task);
+	else
+		scsi_finish(task, STATUS_TASK_ABORTED);
+	task->transport->aborted(task);
 }
 
 void scsi_task_end(struct scsi_task *task)
 {
-	assert(!task->pending);
+	assert(!task->pending && task->pass.state == GATE_OUTSIDE);
 	free(steal(task->own));
 	list_del(&task->node);
-	if (task->itl)
-		scsi_tmf_task_ended(task->itl, task);
+	if (!task->itl)
+		return;
+	scsi_count_end(task);
+	scsi_order_end(task);
+	scsi_tmf_task_ended(task->itl, task);
+	scsi_itl_task_ended(task->itl); /* which may end the pair */
 }
 
 /* ---- the medium ---- */
@@ -228,47 +310,62 @@ static enum scsi_step io_failed(struct scsi_task *task, int res)
 	return scsi_check_info(task, SENSE_WRITE_ERROR, lba);
 }
 
-/* Makes task->io of the first @len bytes of the task's buffer, or of all if there are fewer. */
-static void borrow_buffer(struct scsi_task *task, uint64_t len)
+/*
+ * Makes task->io of @len bytes of the task's buffer from byte @from on, or of as many as there
+ * are.
+ */
+static void borrow_buffer(struct scsi_task *task, uint64_t from, uint64_t len)
 {
 	struct duotgt_io *io = &task->io;
+	struct iovec *iov = task->iov, *end = iov + task->n_iov;
 	uint64_t sum = 0;
-	int n = 0;
 
-	while (n < task->n_iov && sum < len)
-		sum += task->iov[n++].iov_len;
+	for (; iov < end && from >= iov->iov_len; iov++)
+		from -= iov->iov_len;
+	io->iov = iov;
+	task->skip = iov < end ? from : 0;
+	if (task->skip) {
+		iov->iov_base = (char *)iov->iov_base + task->skip;
+		iov->iov_len -= task->skip;
+	}
+	for (; iov < end && sum < len; iov++)
+		sum += iov->iov_len;
 	task->cut = sum > len ? sum - len : 0;
 	if (task->cut)
-		task->iov[n - 1].iov_len -= task->cut;
-	io->iov = task->iov;
-	io->n_iov = n;
+		iov[-1].iov_len -= task->cut;
+	io->n_iov = (int)(iov - io->iov);
 	io->len = sum - task->cut;
 }
 
 static void give_back_buffer(struct scsi_task *task)
 {
-	if (task->cut)
-		task->io.iov[task->io.n_iov - 1].iov_len += task->cut;
-	task->cut = 0;
-}
+	struct iovec *iov = task->io.iov;
 
-static void task_done(struct scsi_task *task)
-{
-	task->pending = false;
-	task->transport->done(task);
+	if (task->cut)
+		iov[task->io.n_iov - 1].iov_len += task->cut;
+	if (task->skip) {
+		iov->iov_base = (char *)iov->iov_base - task->skip;
+		iov->iov_len += task->skip;
+	}
+	task->skip = task->cut = 0;
 }
 
 /* What was waited for has come: the command's next step, unless it was aborted meanwhile. */
-static void task_go_on(struct scsi_task *task)
+void scsi_task_go_on(struct scsi_task *task)
 {
-	enum scsi_step step;
+	enum scsi_step step = SCSI_DONE;
 
-	if (task->aborted)
-		step = scsi_finish(task, STATUS_TASK_ABORTED);
-	else
+	if (!task->aborted || task->carries_on)
 		step = task->next ? task->next(task) : scsi_good(task);
 	if (step != SCSI_PENDING)
 		task_done(task);
+}
+
+enum scsi_step scsi_task_wait(struct scsi_task *task, enum scsi_step (*next)(struct scsi_task *))
+{
+	task->next = next;
+	task->pending = true;
+	return SCSI_PENDING;
 }
 
 static void io_done(struct duotgt_io *io, int res)
@@ -279,12 +376,13 @@ static void io_done(struct duotgt_io *io, int res)
 	/* Of flushes under way together the kernel tells only one that pages were lost. */
 	if (res >= 0 && loses_writes(io, -EIO) && atomic_load(&task->lu->flush_failed))
 		res = -EIO;
-	if (res >= 0) {
-		task_go_on(task);
-		return;
-	}
-	io_failed(task, res);
-	task_done(task);
+	task->io_res = res;
+	if (res < 0)
+		io_failed(task, res);
+	if (res < 0 && !task->carries_on)
+		task_done(task);
+	else
+		scsi_task_go_on(task);
 }
 
 enum scsi_step scsi_task_io(struct scsi_task *task, enum scsi_step (*next)(struct scsi_task *task))
@@ -322,7 +420,7 @@ static void work_done(struct engine_op *op, int res)
 	struct work *work = container_of(op, struct work, op);
 
 	work->task->work_res = res;
-	task_go_on(work->task);
+	scsi_task_go_on(work->task);
 }
 
 enum scsi_step scsi_task_work(struct scsi_task *task, int (*fn)(struct scsi_task *task),
@@ -351,7 +449,7 @@ enum scsi_step scsi_task_read(struct scsi_task *task, enum scsi_step (*next)(str
 	unsigned shift = scsi_lu_view(task->lu)->block_shift;
 
 	task->in_len = task->n_blocks << shift;
-	borrow_buffer(task, task->in_len);
+	borrow_buffer(task, 0, task->in_len);
 	if (!task->io.len)
 		return next ? next(task) : scsi_good(task);
 	task->io.kind = DUOTGT_IO_READ;
@@ -360,19 +458,33 @@ enum scsi_step scsi_task_read(struct scsi_task *task, enum scsi_step (*next)(str
 	return scsi_task_io(task, next);
 }
 
-enum scsi_step scsi_task_write(struct scsi_task *task, bool fua)
+uint32_t scsi_task_write_flags(const struct scsi_task *task, bool fua)
+{
+	if (!task->lu->info.volatile_cache)
+		return 0;
+	return fua || !scsi_lu_view(task->lu)->write_cache ? DUOTGT_IO_FUA : 0;
+}
+
+enum scsi_step scsi_task_write_from(struct scsi_task *task, uint64_t from, bool fua,
+				    enum scsi_step (*next)(struct scsi_task *))
 {
 	const struct scsi_lu_view *view = scsi_lu_view(task->lu);
-	uint64_t len = task->n_blocks << view->block_shift;
-	uint64_t received = buffer_len(task) >> view->block_shift << view->block_shift;
+	uint64_t len = task->n_blocks << view->block_shift, received = buffer_len(task);
 
-	borrow_buffer(task, received < len ? received : len);
+	received =
+		received > from ? (received - from) >> view->block_shift << view->block_shift : 0;
+	borrow_buffer(task, from, received < len ? received : len);
 	task->io.kind = DUOTGT_IO_WRITE;
-	task->io.flags = 0;
-	if ((fua || !view->write_cache) && task->lu->info.volatile_cache)
-		task->io.flags = DUOTGT_IO_FUA;
+	task->io.flags = scsi_task_write_flags(task, fua);
 	task->io.offset = task->lba << view->block_shift;
-	if (!task->io.len && !atomic_load(&task->lu->flush_failed))
-		return scsi_good(task);
-	return scsi_task_io(task, NULL);
+	if (!task->io.len && !atomic_load(&task->lu->flush_failed)) {
+		give_back_buffer(task);
+		return next ? next(task) : scsi_good(task);
+	}
+	return scsi_task_io(task, next);
+}
+
+enum scsi_step scsi_task_write(struct scsi_task *task, bool fua)
+{
+	return scsi_task_write_from(task, 0, fua, NULL);
 }

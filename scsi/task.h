@@ -16,6 +16,7 @@
  * scsi_task_run() too (the connection is gone), but not while the task is pending.
  */
 #include "duotgt/backend.h"
+#include "scsi/gate.h"
 #include "scsi/sense.h"
 #include "util/list.h"
 #include <stdbool.h>
@@ -54,11 +55,15 @@ struct scsi_transport {
 	/* A pending task has finished. Its thread, from the loop, never inside scsi_task_run(). */
 	void (*done)(struct scsi_task *task);
 	/*
-	 * Task management took the task away (task->aborted is set). If it is pending in the back
-	 * end, leave it until done() and then end it without an answer; else end it now.
+	 * Task management took the task away (task->aborted is set). If it is pending, leave it
+	 * until done() and then end it without an answer; else end it now. With
+	 * task->tell_aborted it is answered as it ends: the status is TASK ABORTED then.
 	 */
 	void (*aborted)(struct scsi_task *task);
 };
+
+/* A task's place among those of its I_T_L nexus: scsi/order.h. */
+enum scsi_order { ORDER_NONE, ORDER_AFTER_ORDERED, ORDER_ALONE, ORDER_FIRST };
 
 struct scsi_task {
 	/* the transport's part, set before begin */
@@ -90,19 +95,33 @@ struct scsi_task {
 	struct scsi_lu *lu;
 	const struct scsi_op *op;
 	bool aborted, pending;
-	uint64_t seq;		/* order of arrival on this thread */
-	uint64_t lba, n_blocks; /* of commands that name a range */
+	bool tell_aborted; /* aborted for another nexus, which TAS says is to be told */
+	bool held;	   /* waits for older tasks of its I_T_L nexus */
+	bool carries_on;   /* its steps go on to the end, aborted or not, whatever io_res is */
+	enum scsi_order order;
+	struct scsi_gate_pass pass; /* of lu->gate */
+	uint64_t seq;		    /* order of arrival on this thread */
+	uint64_t begun_ns;	    /* when it came, by the engine's clock */
+	uint64_t lba, n_blocks;	    /* of commands that name a range */
 	struct duotgt_io io;
 	enum scsi_step (*next)(struct scsi_task *task); /* after io; NULL: GOOD */
-	size_t cut; /* taken off the end of the last segment of io.iov while io is under way */
+	size_t skip, cut; /* taken off the first and last segment of io.iov while io is under way */
 	uint64_t scratch[4]; /* of the command's own function */
 	int work_res;	     /* of scsi_task_work() */
+	int io_res;	     /* of scsi_task_io() */
 	void *own; /* its memory: NULL from begin on, free()d by end, however the task went */
 };
 
 enum scsi_step scsi_task_begin(struct scsi_task *task);
 enum scsi_step scsi_task_run(struct scsi_task *task);
 void scsi_task_end(struct scsi_task *task);
+
+/*
+ * Takes a task away from its transport: aborted() is called, and the task ends as soon as it can,
+ * waiting no longer for its turn nor for work in the background. For task management, and for a
+ * transport that has lost its initiator. @tell: as task->tell_aborted. On the thread of the task.
+ */
+void scsi_task_abort(struct scsi_task *task, bool tell);
 
 /* Which format the LU wants its sense in; false (fixed) where there is no LU. */
 bool scsi_task_descriptor_sense(const struct scsi_task *task);

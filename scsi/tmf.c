@@ -5,8 +5,29 @@
  * when all its parts are.
  */
 #include "scsi/tmf.h"
+#include "scsi/copy/copy.h"
 #include "scsi/lu_priv.h"
+#include "scsi/medium.h"
+#include "scsi/pr/pr.h"
+#include "scsi/spc/state.h"
 #include <assert.h>
+
+/* What a function that aborts is about. */
+static const struct function {
+	bool others;  /* the tasks of other nexuses, too */
+	bool all_lus; /* of the target; else the one it names */
+	bool resets;  /* the state of the LU goes back as well */
+	enum { TELL_NOBODY, TELL_ALL, TELL_LOSERS } tells;
+	enum scsi_attention attention;
+} functions[] = {
+	[TMF_ABORT_TASK] = {.tells = TELL_NOBODY},
+	[TMF_ABORT_TASK_SET] = {.tells = TELL_NOBODY},
+	[TMF_CLEAR_TASK_SET] = {true, .tells = TELL_LOSERS, .attention = UA_COMMANDS_CLEARED},
+	[TMF_LU_RESET] = {true, false, true, TELL_ALL, UA_LU_RESET},
+	[TMF_TARGET_RESET] = {true, true, true, TELL_ALL, UA_BUS_RESET},
+	[TMF_NEXUS_RESET] = {false, true, false, TELL_ALL, UA_NEXUS_LOSS},
+	[TMF_PREEMPT] = {true, .tells = TELL_LOSERS, .attention = UA_COMMANDS_CLEARED},
+};
 
 struct part {
 	struct engine_post post;
@@ -15,7 +36,9 @@ struct part {
 	struct engine *engine; /* the thread of itl; engines outlive nexuses */
 	struct list node;      /* first of all new parts, then in itl->parts */
 	bool own;	       /* at the nexus that asked */
-	enum scsi_tmf_function function;
+	bool tas;	       /* what is lost is answered with TASK ABORTED */
+	const struct function *function;
+	bool one_task;
 	uint64_t tag;
 	uint64_t last_seq; /* tasks that came later are none of its business */
 	unsigned waits;	   /* tasks, and 1 while it still looks for them */
@@ -23,8 +46,11 @@ struct part {
 
 static bool in_reach(const struct part *part, const struct scsi_task *task)
 {
-	return task->seq <= part->last_seq &&
-	       (part->function != TMF_ABORT_TASK || task->tag == part->tag);
+	if (task->seq > part->last_seq)
+		return false;
+	if (part->tmf->spares && part->tmf->spares(part->tmf, task))
+		return false;
+	return !part->one_task || task->tag == part->tag;
 }
 
 /* ---- the end of parts, and of the function ---- */
@@ -90,15 +116,17 @@ static void set_attention(struct scsi_itl *itl, enum scsi_attention attention)
 	atomic_fetch_or(&itl->attentions, 1u << attention);
 }
 
-/* What the initiator of this nexus is told; by SAM-5 the asker hears of resets only. */
+/*
+ * What the initiator of this nexus is told; by SAM-5 the asker hears of resets only. Those who get
+ * a status for each task that they have lost are told by that.
+ */
 static void part_tell(const struct part *part, unsigned n_lost)
 {
-	if (part->function == TMF_LU_RESET)
-		set_attention(part->itl, UA_LU_RESET);
-	else if (part->function == TMF_TARGET_RESET)
-		set_attention(part->itl, UA_BUS_RESET);
-	else if (part->function == TMF_CLEAR_TASK_SET && n_lost)
-		set_attention(part->itl, UA_COMMANDS_CLEARED);
+	const struct function *function = part->function;
+
+	if (function->tells == TELL_ALL ||
+	    (function->tells == TELL_LOSERS && n_lost && !part->tas && !part->own))
+		set_attention(part->itl, function->attention);
 }
 
 static bool nexus_is_gone(struct scsi_itl *itl)
@@ -127,15 +155,13 @@ static void part_run(struct engine_post *post)
 	n = count_tasks(part);
 	if (!part->own) /* the asker was told at the start */
 		part_tell(part, n);
-	if (part->function == TMF_ABORT_TASK && !n)
+	if (part->one_task && !n)
 		part->tmf->response = TMF_NO_TASK;
 	part->waits += n;
 	list_push_back(&part->itl->parts, &part->node);
 	/* The transport may end this task or others at once: so look anew each time. */
-	while ((task = next_to_abort(part))) {
-		task->aborted = true;
-		task->transport->aborted(task);
-	}
+	while ((task = next_to_abort(part)))
+		scsi_task_abort(task, part->tas);
 	part_waits_less(part);
 }
 
@@ -153,24 +179,32 @@ static struct part *part_new(struct scsi_tmf *tmf, struct scsi_itl *itl)
 	part->engine = itl->nexus->engine;
 	list_init(&part->node);
 	part->own = itl->nexus == tmf->nexus;
-	part->function = tmf->function;
+	part->tas = !part->own && scsi_lu_view(itl->lu)->tas;
+	part->function = &functions[tmf->function];
+	part->one_task = tmf->function == TMF_ABORT_TASK;
 	part->tag = tmf->tag;
 	/* For the asker, the commands that it sent after the function stand. */
 	part->last_seq = tmf->nexus->task_seq;
 	return part;
 }
 
-/* Parts for the LU's nexuses, or the asker's alone. Return: false when memory is short. */
+static bool part_wanted(const struct scsi_tmf *tmf, const struct scsi_itl *itl)
+{
+	if (tmf->reaches)
+		return tmf->reaches(tmf, itl);
+	return functions[tmf->function].others || itl->nexus == tmf->nexus;
+}
+
+/* Parts for those of the LU's nexuses that are in reach. Return: false when memory is short. */
 static bool add_parts(struct scsi_tmf *tmf, struct scsi_lu *lu, struct list *parts)
 {
-	bool all = tmf->function != TMF_ABORT_TASK && tmf->function != TMF_ABORT_TASK_SET;
 	bool ok = true;
 
 	pthread_mutex_lock(&lu->lock);
 	list_for_each (itl, &lu->itls, struct scsi_itl, lu_node) {
 		struct part *part;
 
-		if (!ok || (!all && itl->nexus != tmf->nexus))
+		if (!ok || !part_wanted(tmf, itl))
 			continue;
 		part = part_new(tmf, itl);
 		if (part)
@@ -182,14 +216,14 @@ static bool add_parts(struct scsi_tmf *tmf, struct scsi_lu *lu, struct list *par
 	return ok;
 }
 
-/* Every part, for the LUs of mappings @first to @last. */
-static bool collect_parts(struct scsi_tmf *tmf, unsigned first, unsigned last, struct list *parts)
+/* Every part, for the LUs of mappings @first to before @end. */
+static bool collect_parts(struct scsi_tmf *tmf, unsigned first, unsigned end, struct list *parts)
 {
-	const struct scsi_target *target = tmf->nexus->target;
+	const struct scsi_map *map = scsi_nexus_map(tmf->nexus);
 	bool ok = true;
 
-	for (unsigned i = first; ok && i <= last; i++) /* so that the asker's is there as well */
-		ok = scsi_nexus_itl(tmf->nexus, i) && add_parts(tmf, target->map[i].lu, parts);
+	for (unsigned i = first; ok && i < end; i++) /* so that the asker's is there as well */
+		ok = scsi_nexus_itl(tmf->nexus, i) && add_parts(tmf, map->all[i].lu, parts);
 	if (ok)
 		return true;
 	list_for_each (part, parts, struct part, node)
@@ -204,6 +238,17 @@ static void finish_early(struct scsi_tmf *tmf, enum scsi_tmf_response response)
 	engine_post(tmf->engine, &tmf->post);
 }
 
+/* What a reset does beside aborting. */
+static void lu_reset(struct scsi_tmf *tmf, struct scsi_lu *lu)
+{
+	atomic_store(&lu->stopped, false);
+	spc_mode_reset(lu);
+	scsi_medium_reset(lu);
+	scsi_pr_reset(lu);
+	if (scsi_copy_reset(lu, tmf, tmf_part_gone) < 0)
+		tmf->response = TMF_FAILED;
+}
+
 static void start_parts(struct scsi_tmf *tmf, struct list *parts)
 {
 	unsigned n = 1; /* until all are posted */
@@ -215,42 +260,81 @@ static void start_parts(struct scsi_tmf *tmf, struct list *parts)
 		list_del(&part->node);
 		if (part->own)
 			part_tell(part, 0); /* now: its next command is to hear of it */
-		if (part->own &&
-		    (tmf->function == TMF_LU_RESET || tmf->function == TMF_TARGET_RESET))
-			atomic_store(&part->itl->lu->stopped, false);
+		if (part->own && part->function->resets)
+			lu_reset(tmf, part->itl->lu);
 		engine_post(part->engine, &part->post);
 	}
 	tmf_part_gone(tmf);
 }
 
+static void abort_tasks(struct scsi_tmf *tmf, unsigned first, unsigned end)
+{
+	struct list parts = LIST_INIT(parts);
+
+	if (collect_parts(tmf, first, end, &parts))
+		start_parts(tmf, &parts);
+	else
+		finish_early(tmf, TMF_FAILED);
+}
+
+/* ---- queries, which this thread can answer alone ---- */
+
+static bool has_task(const struct scsi_tmf *tmf, const struct scsi_itl *itl)
+{
+	list_for_each (task, (struct list *)&itl->tasks, struct scsi_task, node)
+		if (tmf->function == TMF_QUERY_TASK_SET || task->tag == tmf->tag)
+			return true;
+	return false;
+}
+
+/* UADE DEPTH (1: one, 2: more) and the sense key; ASC; ASCQ. */
+static bool has_event(struct scsi_tmf *tmf, const struct scsi_itl *itl)
+{
+	unsigned n;
+	struct scsi_sense sense = scsi_sense(scsi_itl_peek_attention(itl, &n));
+
+	if (!n)
+		return false;
+	tmf->info[0] = (uint8_t)((n > 1 ? 2 : 1) << 4 | sense.key);
+	tmf->info[1] = sense.asc;
+	tmf->info[2] = sense.ascq;
+	return true;
+}
+
+static void query(struct scsi_tmf *tmf, unsigned mapping)
+{
+	const struct scsi_itl *itl = scsi_nexus_itl(tmf->nexus, mapping);
+	bool yes;
+
+	if (!itl) {
+		finish_early(tmf, TMF_FAILED);
+		return;
+	}
+	yes = tmf->function == TMF_QUERY_ASYNC_EVENT ? has_event(tmf, itl) : has_task(tmf, itl);
+	finish_early(tmf, yes ? TMF_SUCCEEDED : TMF_COMPLETE);
+}
+
+/* ---- */
+
 void scsi_tmf_start(struct scsi_tmf *tmf)
 {
-	const struct scsi_target *target = tmf->nexus->target;
-	struct list parts = LIST_INIT(parts);
-	unsigned first, last;
+	const struct scsi_map *map = scsi_nexus_map(tmf->nexus);
+	bool aborts = tmf->function <= TMF_PREEMPT;
 	int mapping;
 
 	tmf->engine = tmf->nexus->engine;
 	tmf->post.run = tmf_done;
 	tmf->response = TMF_COMPLETE;
-	if (tmf->function == TMF_TARGET_RESET) {
-		if (!target->n_map) {
-			finish_early(tmf, TMF_COMPLETE);
-			return;
-		}
-		first = 0;
-		last = target->n_map - 1;
-	} else {
-		mapping = scsi_target_find(target, tmf->lun);
-		if (mapping < 0) {
-			finish_early(tmf, TMF_NO_LUN);
-			return;
-		}
-		first = last = (unsigned)mapping;
-	}
-	if (!collect_parts(tmf, first, last, &parts)) {
-		finish_early(tmf, TMF_FAILED);
+	memset(tmf->info, 0, sizeof(tmf->info));
+	if (aborts && functions[tmf->function].all_lus) {
+		abort_tasks(tmf, 0, map->n);
 		return;
 	}
-	start_parts(tmf, &parts);
+	mapping = scsi_map_find(map, tmf->lun);
+	if (mapping < 0)
+		finish_early(tmf, TMF_NO_LUN);
+	else if (aborts)
+		abort_tasks(tmf, (unsigned)mapping, (unsigned)mapping + 1);
+	else
+		query(tmf, (unsigned)mapping);
 }

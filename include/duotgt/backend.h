@@ -80,6 +80,17 @@ struct duotgt_backend_info {
  * @close:  no request is under way; may block
  * @extent: how much of @len from @offset on is alike, all stored or all a hole that takes no space
  *          and reads as zeroes; may block, any thread. NULL: everything is stored
+ * @copy:   copies inside the store's own world (both of this kind), sharing space where it can;
+ *          may do less than @len, never 0; -EOPNOTSUPP or -EXDEV: copy by reading and writing.
+ *          May block, any thread. NULL: it cannot
+ * @space:  bytes that the store takes up, and bytes that it could still take; may block. NULL: not
+ *          known
+ * @size_now: the store's size in bytes, which may have changed since open; may block. NULL: fixed
+ * @grow:   makes the store @size bytes large, taking the space at once unless it was opened thin;
+ *          what is new reads as zeroes; may block. NULL: it cannot
+ * @prefetch: brings a range into memory, where reads find it; @wait: it is there on return, else on
+ *          its way. 0; -ENOSPC when it does not fit, as much as fits is there; -EOPNOTSUPP: there
+ *          is no such memory; -errno of reading. May block, any thread. NULL: as -EOPNOTSUPP
  */
 struct duotgt_backend_ops {
 	uint32_t abi;  /* DUOTGT_BACKEND_ABI */
@@ -91,4 +102,10 @@ struct duotgt_backend_ops {
 	void (*close)(void *store);
 	int (*extent)(void *store, uint64_t offset, uint64_t len, uint64_t *ret_len,
 		      bool *ret_stored);
+	int (*copy)(void *from, uint64_t from_offset, void *to, uint64_t to_offset, uint64_t len,
+		    uint64_t *ret_len);
+	int (*space)(void *store, uint64_t *ret_used, uint64_t *ret_free);
+	int (*size_now)(void *store, uint64_t *ret_size);
+	int (*grow)(void *store, uint64_t size);
+	int (*prefetch)(void *store, uint64_t offset, uint64_t len, bool wait);
 };

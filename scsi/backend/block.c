@@ -131,6 +131,13 @@ static int block_open(const struct duotgt_backend_params *params, void **ret_sto
 	return 0;
 }
 
+static int block_size_now(void *arg, uint64_t *ret_size)
+{
+	const struct file_store *store = arg;
+
+	return ioctl(store->fd, BLKGETSIZE64, ret_size) < 0 ? -errno : 0;
+}
+
 const struct duotgt_backend_ops block_backend_ops = {
 	.abi = DUOTGT_BACKEND_ABI,
 	.size = sizeof(struct duotgt_backend_ops),
@@ -138,4 +145,6 @@ const struct duotgt_backend_ops block_backend_ops = {
 	.open = block_open,
 	.submit = file_store_submit,
 	.close = file_store_close,
+	.prefetch = file_store_prefetch,
+	.size_now = block_size_now,
 };

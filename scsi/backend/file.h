@@ -12,6 +12,7 @@ struct file_store {
 	int direct_fd;				    /* around it (O_DIRECT); -1: no */
 	uint32_t direct_mem_align, direct_io_align; /* of memory; of offset and length */
 	bool can_discard;
+	bool thin;     /* space is taken as it is written */
 	bool borrowed; /* the descriptors are not closed */
 };
 
@@ -37,5 +38,9 @@ int file_store_set_direct(struct file_store *store, const struct duotgt_backend_
 
 void file_store_submit(void *store, struct engine *engine, struct duotgt_io *io);
 void file_store_close(void *store);
+int file_store_space(void *store, uint64_t *ret_used, uint64_t *ret_free);
+int file_store_prefetch(void *store, uint64_t offset, uint64_t len, bool wait);
+int file_store_copy(void *from_store, uint64_t from_offset, void *to_store, uint64_t to_offset,
+		    uint64_t len, uint64_t *ret_len);
 int file_store_extent(void *store, uint64_t offset, uint64_t len, uint64_t *ret_len,
 		      bool *ret_stored);

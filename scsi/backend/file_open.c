@@ -219,6 +219,7 @@ static int open_steps(struct opening *o, struct duotgt_backend_info *info,
 	if (r < 0)
 		return r;
 	o->fd = -1;
+	(*ret_store)->thin = o->params->thin;
 	if (!o->params->direct)
 		return 0;
 	r = file_store_set_direct(*ret_store, o->params, 0, o->why, o->why_len);
@@ -248,6 +249,42 @@ static int file_open(const struct duotgt_backend_params *params, void **ret_stor
 	return 0;
 }
 
+/* ---- a size that changes ---- */
+
+static int file_size_now(void *arg, uint64_t *ret_size)
+{
+	const struct file_store *store = arg;
+	struct stat st;
+
+	if (fstat(store->fd, &st) < 0)
+		return -errno;
+	*ret_size = (uint64_t)st.st_size;
+	return 0;
+}
+
+static int file_grow(void *arg, uint64_t size)
+{
+	const struct file_store *store = arg;
+	struct stat st;
+	int r;
+
+	if (size > INT64_MAX)
+		return -EFBIG;
+	if (fstat(store->fd, &st) < 0)
+		return -errno;
+	if ((uint64_t)st.st_size >= size)
+		return 0;
+	if (store->thin)
+		r = ftruncate(store->fd, (off_t)size) < 0 ? -errno : 0;
+	else
+		r = -posix_fallocate(store->fd, st.st_size, (off_t)size - st.st_size);
+	if (r == 0 && fsync(store->fd) < 0)
+		r = -errno;
+	if (r < 0 && ftruncate(store->fd, st.st_size) < 0)
+		return r; /* longer than it was, which does no harm */
+	return r;
+}
+
 const struct duotgt_backend_ops file_backend_ops = {
 	.abi = DUOTGT_BACKEND_ABI,
 	.size = sizeof(struct duotgt_backend_ops),
@@ -255,5 +292,10 @@ const struct duotgt_backend_ops file_backend_ops = {
 	.open = file_open,
 	.submit = file_store_submit,
 	.extent = file_store_extent,
+	.copy = file_store_copy,
+	.space = file_store_space,
+	.prefetch = file_store_prefetch,
+	.size_now = file_size_now,
+	.grow = file_grow,
 	.close = file_store_close,
 };

@@ -38,6 +38,15 @@ static void null_close(void *store)
 	(void)store;
 }
 
+static int null_prefetch(void *store, uint64_t offset, uint64_t len, bool wait)
+{
+	(void)store;
+	(void)offset;
+	(void)len;
+	(void)wait;
+	return 0; /* nothing is quickly at hand */
+}
+
 const struct duotgt_backend_ops null_backend_ops = {
 	.abi = DUOTGT_BACKEND_ABI,
 	.size = sizeof(struct duotgt_backend_ops),
@@ -45,4 +54,5 @@ const struct duotgt_backend_ops null_backend_ops = {
 	.open = null_open,
 	.submit = null_submit,
 	.close = null_close,
+	.prefetch = null_prefetch,
 };

@@ -49,7 +49,7 @@ enum scsi_step sbc_read_capacity16(struct scsi_task *task)
 	be32_put(buf + 8, view->block_size);
 	/* byte 12: no protection information */
 	buf[13] = (uint8_t)sbc_physical_exponent(task->lu);
-	/* the lowest aligned LBA, after the two flags, is 0 */
-	buf[14] = view->thin ? LBPME | LBPRZ : 0;
+	be16_put(buf + 14, view->lowest_aligned); /* 14 bits, below the two flags */
+	buf[14] |= view->thin ? LBPME | LBPRZ : 0;
 	return scsi_reply(task, buf, sizeof(buf));
 }

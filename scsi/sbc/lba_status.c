@@ -12,9 +12,10 @@ enum {
 	DEALLOCATED = 1,
 };
 
-/* In task->own, filled on a helper thread. */
+/* In task->own, filled on a helper thread, which may not look at the LU's view. */
 struct lba_status {
-	unsigned n;
+	uint64_t n_lu_blocks;
+	unsigned shift, n;
 	struct lba_extent {
 		uint64_t lba;
 		uint32_t n_blocks;
@@ -39,18 +40,18 @@ static bool can_tell(const struct scsi_lu *lu)
  * What is alike from @lba on. A block of which any part is stored is mapped; without a hole from
  * its first byte to its last, it is not called deallocated.
  */
-static int extent_at(const struct scsi_lu *lu, uint64_t lba, struct lba_extent *ret_extent)
+static int extent_at(const struct scsi_lu *lu, const struct lba_status *status, uint64_t lba,
+		     struct lba_extent *ret_extent)
 {
-	const struct scsi_lu_view *view = scsi_lu_view(lu);
-	uint64_t offset = lba << view->block_shift, end = view->n_blocks << view->block_shift, len;
+	uint64_t offset = lba << status->shift, end = status->n_lu_blocks << status->shift, len;
 	uint64_t n_blocks;
 	bool stored;
 	int r = lu->backend->extent(lu->store, offset, end - offset, &len, &stored);
 
 	if (r < 0)
 		return r;
-	n_blocks = len >> view->block_shift;
-	if (stored && len & (view->block_size - 1))
+	n_blocks = len >> status->shift;
+	if (stored && n_blocks << status->shift != len)
 		n_blocks++;
 	if (!n_blocks) { /* the hole ends inside the first block */
 		stored = true;
@@ -65,13 +66,12 @@ static int extent_at(const struct scsi_lu *lu, uint64_t lba, struct lba_extent *
 static int find_extents(struct scsi_task *task)
 {
 	struct lba_status *status = task->own;
-	const struct scsi_lu_view *view = scsi_lu_view(task->lu);
 	uint64_t lba = task->lba;
 
-	while (status->n < MAX_EXTENTS && lba < view->n_blocks &&
+	while (status->n < MAX_EXTENTS && lba < status->n_lu_blocks &&
 	       HEADER_LEN + status->n * EXTENT_LEN < task->need_in) {
 		struct lba_extent *extent = &status->extents[status->n], *last = extent - 1;
-		int r = extent_at(task->lu, lba, extent);
+		int r = extent_at(task->lu, status, lba, extent);
 
 		if (r < 0)
 			return r;
@@ -107,12 +107,18 @@ static enum scsi_step reply(struct scsi_task *task)
 
 enum scsi_step sbc_get_lba_status(struct scsi_task *task)
 {
-	uint64_t left = scsi_lu_view(task->lu)->n_blocks - task->lba;
+	const struct scsi_lu_view *view = scsi_lu_view(task->lu);
 	struct lba_status *status = calloc(1, sizeof(*status));
+	uint64_t left;
 
 	if (!status)
 		return scsi_finish(task, STATUS_BUSY);
 	task->own = status;
+	if (task->lba >= view->n_blocks) /* the LU has shrunk since */
+		return scsi_check_info(task, SENSE_LBA_OUT_OF_RANGE, task->lba);
+	left = view->n_blocks - task->lba;
+	status->n_lu_blocks = view->n_blocks;
+	status->shift = view->block_shift;
 	if (can_tell(task->lu))
 		return scsi_task_work(task, find_extents, reply);
 	/* A fully provisioned LU: all of it is mapped. */

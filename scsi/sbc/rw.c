@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * READ and WRITE (6) (10) (12) (16), SYNCHRONIZE CACHE (10) (16). The range has been decoded and
- * checked by the row's plan. DPO is a hint for a cache's replacement; there is nothing it would
+ * READ and WRITE (6) (10) (12) (16) (32), SYNCHRONIZE CACHE (10) (16). The range has been decoded
+ * and checked by the row's plan. DPO is a hint for a cache's replacement; there is nothing it would
  * change here, so any value is right.
  * Source: SBC-4 r22.
  */
@@ -9,7 +9,7 @@
 #include "scsi/sbc/sbc.h"
 #include "util/bytes.h"
 
-enum { FUA = 0x08 }; /* byte 1, but for the (6) */
+enum { FUA = 0x08 }; /* of sbc_flags() */
 
 static enum scsi_step read_range(struct scsi_task *task)
 {
@@ -43,19 +43,33 @@ static bool may_be_dirty(const struct scsi_lu *lu)
 /* FUA: what is read shall be on the medium, not in a volatile cache alone. */
 enum scsi_step sbc_read(struct scsi_task *task)
 {
-	if ((task->cdb[1] & FUA) && task->n_blocks && may_be_dirty(task->lu))
+	if ((sbc_flags(task) & FUA) && task->n_blocks && may_be_dirty(task->lu))
 		return sbc_flush(task, read_range);
 	return read_range(task);
 }
 
+static enum scsi_step write_range(struct scsi_task *task, bool fua)
+{
+	return scsi_task_write_from(task, 0, fua, sbc_space_is_due(task) ? sbc_space_check : NULL);
+}
+
 enum scsi_step sbc_write6(struct scsi_task *task)
 {
-	return scsi_task_write(task, false);
+	return write_range(task, false);
 }
 
 enum scsi_step sbc_write(struct scsi_task *task)
 {
-	return scsi_task_write(task, task->cdb[1] & FUA);
+	return write_range(task, sbc_flags(task) & FUA);
+}
+
+enum scsi_step sbc_end_writes(struct scsi_task *task)
+{
+	bool is_safe = scsi_lu_view(task->lu)->write_cache || !task->lu->info.volatile_cache;
+
+	if (!is_safe)
+		return sbc_flush(task, NULL);
+	return sbc_space_is_due(task) ? sbc_space_check(task) : scsi_good(task);
 }
 
 /*

@@ -24,12 +24,6 @@ bool sbc_unmap_offered(const struct scsi_lu *lu)
 	return scsi_lu_view(lu)->thin;
 }
 
-/* With WCE 0, what GOOD is said to shall outlive a loss of power. */
-static enum scsi_step unmap_end(struct scsi_task *task)
-{
-	return scsi_lu_view(task->lu)->write_cache ? scsi_good(task) : sbc_flush(task, NULL);
-}
-
 static enum scsi_step unmap_next(struct scsi_task *task)
 {
 	struct unmap *unmap = task->own;
@@ -48,7 +42,7 @@ static enum scsi_step unmap_next(struct scsi_task *task)
 		task->io.len = (uint64_t)range->n_blocks << shift;
 		return scsi_task_io(task, unmap_next);
 	}
-	return unmap_end(task);
+	return sbc_end_writes(task);
 }
 
 /* Reads and judges the descriptors at @in. Return: SCSI_READY, or SCSI_DONE with the answer. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * VERIFY (10) (12) (16): reads the range, and compares it with the data-out where BYTCHK says so.
- * The range is read in pieces, so that any length is verified in one small buffer.
+ * VERIFY (10) (12) (16) (32): reads the range, and compares it with the data-out where BYTCHK says
+ * so. The range is read in pieces, so that any length is verified in one small buffer.
  * Source: SBC-4 r22, VERIFY.
  */
 #include "scsi/lu_priv.h"
@@ -10,7 +10,6 @@
 #include <stdlib.h>
 
 #define PIECE_MAX (64u << 10)
-#define BLOCK_MAX 4096u
 
 enum bytchk {
 	BYTCHK_NONE = 0, /* only readable */
@@ -25,13 +24,13 @@ struct verify {
 	struct iovec iov;     /* of the piece being read */
 	int seg;	      /* where comparing has got to in the data-out */
 	size_t seg_at;
-	uint8_t block[BLOCK_MAX]; /* BYTCHK_SAME: what each is compared with */
+	uint8_t block[SBC_BLOCK_MAX]; /* BYTCHK_SAME: what each is compared with */
 	uint8_t piece[PIECE_MAX];
 };
 
 static enum bytchk cdb_bytchk(const struct scsi_task *task)
 {
-	return (task->cdb[1] >> 1) & 3;
+	return (sbc_flags(task) >> 1) & 3;
 }
 
 enum scsi_step sbc_plan_verify(struct scsi_task *task)
@@ -49,7 +48,7 @@ enum scsi_step sbc_plan_verify(struct scsi_task *task)
 			task->need_out = scsi_lu_view(task->lu)->block_size;
 		return step;
 	default:
-		return scsi_check_field(task, 1, 0x06);
+		return scsi_check_field(task, sbc_flags_at(task), 0x06);
 	}
 }
 
@@ -147,26 +146,35 @@ static uint64_t data_len(const struct scsi_task *task)
 	return len;
 }
 
+static enum scsi_step verify_start(struct scsi_task *task, enum bytchk bytchk, uint64_t len)
+{
+	struct verify *verify = malloc(sizeof(*verify));
+
+	if (!verify)
+		return scsi_finish(task, STATUS_BUSY);
+	task->own = verify;
+	verify->bytchk = bytchk;
+	verify->done = 0;
+	verify->total = len;
+	verify->seg = 0;
+	verify->seg_at = 0;
+	if (bytchk == BYTCHK_SAME)
+		scsi_param_copy(task, verify->block, scsi_lu_view(task->lu)->block_size);
+	return verify_piece(task);
+}
+
+enum scsi_step sbc_verify_written(struct scsi_task *task, bool compare, uint64_t len)
+{
+	return verify_start(task, compare ? BYTCHK_ALL : BYTCHK_NONE, len);
+}
+
 enum scsi_step sbc_verify(struct scsi_task *task)
 {
-	const struct scsi_lu_view *view = scsi_lu_view(task->lu);
-	struct verify *verify;
-
 	if (!task->n_blocks)
 		return scsi_good(task);
 	/* An initiator that sends less than its CDB says cannot be told that all is equal. */
 	if (task->need_out && data_len(task) < task->need_out)
 		return scsi_check(task, SENSE_PARAMETER_LIST_LENGTH);
-	verify = malloc(sizeof(*verify));
-	if (!verify)
-		return scsi_finish(task, STATUS_BUSY);
-	task->own = verify;
-	verify->bytchk = cdb_bytchk(task);
-	verify->done = 0;
-	verify->total = task->n_blocks << view->block_shift;
-	verify->seg = 0;
-	verify->seg_at = 0;
-	if (verify->bytchk == BYTCHK_SAME)
-		scsi_param_copy(task, verify->block, view->block_size);
-	return verify_piece(task);
+	return verify_start(task, cdb_bytchk(task),
+			    task->n_blocks << scsi_lu_view(task->lu)->block_shift);
 }

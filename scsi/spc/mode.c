@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * MODE SENSE (6) and (10): the mode pages of a disk. Nothing can be changed or saved yet, so the
- * default values are the current ones, and the changeable ones are all 0.
+ * MODE SENSE (6) and (10): header, block descriptor, and pages with their current, changeable,
+ * default or saved values.
  * Source: SPC-5 r22, mode parameters; SBC-4 r22, mode parameters for direct access block devices.
  */
-#include "scsi/lu_priv.h"
+#include "scsi/spc/mode.h"
 #include "scsi/spc/spc.h"
-#include "util/bytes.h"
+#include "scsi/spc/state.h"
 #include <assert.h>
 
 enum {
@@ -24,68 +24,33 @@ enum {
 
 enum page_control { PC_CURRENT, PC_CHANGEABLE, PC_DEFAULT, PC_SAVED };
 
-/* @body: the page from byte 2 on, all 0 */
-static void page_disconnect(const struct scsi_lu_view *view, uint8_t *body)
-{
-	(void)view; /* nothing here applies to a transport without a bus */
-	(void)body;
-}
-
-static void page_caching(const struct scsi_lu_view *view, uint8_t *body)
-{
-	if (view->write_cache)
-		body[0] |= 0x04; /* WCE */
-}
-
-static void page_control(const struct scsi_lu_view *view, uint8_t *body)
-{
-	body[0] = 0x02; /* GLTSD: no log parameter is saved */
-	if (view->descriptor_sense)
-		body[0] |= 0x04; /* D_SENSE */
-	body[1] = 0x10;		 /* QUEUE ALGORITHM MODIFIER: unrestricted reordering */
-}
-
-static void page_exceptions(const struct scsi_lu_view *view, uint8_t *body)
-{
-	(void)view;
-	body[0] = 0x08; /* DEXCPT: informational exceptions are not reported */
-}
-
-/* In the order that they are returned in: ascending. */
-static const struct mode_page {
-	uint8_t code, len; /* len: PAGE LENGTH, so without the first two bytes */
-	void (*fill)(const struct scsi_lu_view *view, uint8_t *body);
-} mode_pages[] = {
-	{0x02, 0x0e, page_disconnect},
-	{0x08, 0x12, page_caching},
-	{0x0a, 0x0a, page_control},
-	{0x1c, 0x0a, page_exceptions},
-};
-
-#define N_MODE_PAGES (sizeof(mode_pages) / sizeof(mode_pages[0]))
-#define MODE_MAX (8 + 16 + N_MODE_PAGES * (2 + 255))
-
-/* Return: whether there is such a page. No page here has subpages. */
-static bool out_pages(struct bytes_out *out, const struct scsi_lu_view *view, const uint8_t *cdb)
+static bool is_asked_for(const struct mode_page *page, const uint8_t *cdb)
 {
 	uint8_t code = cdb[2] & PAGE, subpage = cdb[3];
+
+	return (code == ALL_PAGES || code == page->code) &&
+	       (subpage == ALL_SUBPAGES || subpage == page->subpage) &&
+	       !(code == ALL_PAGES && subpage && subpage != ALL_SUBPAGES);
+}
+
+/* Return: whether there is such a page. */
+static bool out_pages(struct bytes_out *out, const struct scsi_task *task)
+{
+	const struct scsi_lu *lu = task->lu;
+	const struct scsi_lu_view *view = scsi_lu_view(lu);
+	enum page_control control = task->cdb[2] >> PC_SHIFT;
+	struct scsi_mode mode = control == PC_DEFAULT ? lu->spc->default_mode
+				: control == PC_SAVED ? view->saved_mode
+						      : scsi_mode_of(view);
+	const struct mode_source from = {task->nexus->target, lu, &mode};
 	bool found = false;
 
-	if (subpage && subpage != ALL_SUBPAGES)
-		return false;
 	for (unsigned i = 0; i < N_MODE_PAGES; i++) {
 		const struct mode_page *page = &mode_pages[i];
-		uint8_t *body;
 
-		if (code != ALL_PAGES && code != page->code)
+		if (!is_asked_for(page, task->cdb) || !mode_page_offered(page, lu))
 			continue;
-		out_u8(out, page->code);
-		out_u8(out, page->len);
-		body = out_room(out, page->len);
-		assert(body);
-		memset(body, 0, page->len);
-		if (cdb[2] >> PC_SHIFT != PC_CHANGEABLE)
-			page->fill(view, body);
+		mode_page_out(out, page, &from, control == PC_CHANGEABLE, lu->state_dir);
 		found = true;
 	}
 	return found;
@@ -108,15 +73,28 @@ static void out_long_descriptor(struct bytes_out *out, const struct scsi_lu_view
 
 static uint8_t device_specific(const struct scsi_lu_view *view)
 {
-	return DPOFUA | (view->read_only ? WP : 0);
+	if (view->device_type != DEVICE_DISK)
+		return 0; /* the field is a disk's */
+	return DPOFUA | (view->read_only || view->swp ? WP : 0);
+}
+
+static bool has_code(const struct scsi_task *task)
+{
+	uint8_t code = task->cdb[2] & PAGE;
+
+	for (unsigned i = 0; i < N_MODE_PAGES; i++)
+		if ((mode_pages[i].code == code || code == ALL_PAGES) &&
+		    mode_page_offered(&mode_pages[i], task->lu))
+			return true;
+	return false;
 }
 
 /* What is wrong with the page asked for; SCSI_READY when nothing is. */
 static enum scsi_step judge_page(struct scsi_task *task, bool found)
 {
-	if (task->cdb[2] >> PC_SHIFT == PC_SAVED)
+	if (task->cdb[2] >> PC_SHIFT == PC_SAVED && !task->lu->state_dir)
 		return scsi_check(task, SENSE_SAVING_NOT_SUPPORTED);
-	if (task->cdb[3] && task->cdb[3] != ALL_SUBPAGES)
+	if (!found && task->cdb[3] && task->cdb[3] != ALL_SUBPAGES && has_code(task))
 		return scsi_check_field(task, 3, 0xff);
 	if (!found)
 		return scsi_check_field(task, 2, PAGE);
@@ -135,7 +113,7 @@ enum scsi_step spc_mode_sense6(struct scsi_task *task)
 	out_u8(&out, descriptor ? 8 : 0);
 	if (descriptor)
 		out_short_descriptor(&out, view);
-	found = out_pages(&out, view, task->cdb);
+	found = out_pages(&out, task);
 	if (judge_page(task, found) == SCSI_DONE)
 		return SCSI_DONE;
 	/* One byte of length holds all that there is; a page too many is for the (10) alone. */
@@ -161,7 +139,7 @@ enum scsi_step spc_mode_sense10(struct scsi_task *task)
 		out_long_descriptor(&out, view);
 	else if (descriptor)
 		out_short_descriptor(&out, view);
-	found = out_pages(&out, view, task->cdb);
+	found = out_pages(&out, task);
 	if (judge_page(task, found) == SCSI_DONE)
 		return SCSI_DONE;
 	assert(!out.full);

@@ -18,13 +18,13 @@ enum {
 
 /* How many of the target's LUs are asked for: all of one kind here, so all or none; -1: reserved.
  */
-static int n_selected(const struct scsi_target *target, uint8_t select)
+static int n_selected(const struct scsi_map *map, uint8_t select)
 {
 	switch (select) {
 	case SELECT_LUS:
 	case SELECT_ALL:
 	case SELECT_TOP_LEVEL:
-		return (int)target->n_map;
+		return (int)map->n;
 	case SELECT_WELL_KNOWN:
 	case SELECT_ADMINISTRATIVE:
 	case SELECT_CONGLOMERATE:
@@ -34,19 +34,11 @@ static int n_selected(const struct scsi_target *target, uint8_t select)
 	}
 }
 
-/* The initiator has seen the list: what told it to look is done with, at every LU. */
-static void luns_seen(struct scsi_nexus *nexus)
-{
-	for (unsigned i = 0; i < nexus->target->n_map; i++)
-		if (nexus->itls[i])
-			atomic_fetch_and(&nexus->itls[i]->attentions, ~(1u << UA_LUNS_CHANGED));
-}
-
 /* Written to the heap, since 16,384 LUNs are 128 KiB; the size is the target's, not the CDB's. */
 enum scsi_step spc_report_luns(struct scsi_task *task)
 {
-	const struct scsi_target *target = task->nexus->target;
-	int n = n_selected(target, task->cdb[2]);
+	const struct scsi_map *map = scsi_nexus_map(task->nexus);
+	int n = n_selected(map, task->cdb[2]);
 	struct bytes_out out;
 
 	if (n < 0)
@@ -58,8 +50,8 @@ enum scsi_step spc_report_luns(struct scsi_task *task)
 	out_be32(&out, 8 * (uint32_t)n);
 	out_zero(&out, 4);
 	for (int i = 0; i < n; i++)
-		out_be64(&out, scsi_lun_encode(target->map[i].lun));
+		out_be64(&out, scsi_lun_encode(map->all[i].lun));
 	assert(!out.full);
-	luns_seen(task->nexus);
+	scsi_nexus_luns_seen(task->nexus);
 	return scsi_reply(task, task->own, out.len);
 }

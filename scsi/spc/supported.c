@@ -7,8 +7,7 @@
 #include "scsi/spc/spc.h"
 #include <assert.h>
 
-#define MAX_ROWS 128
-#define RECOMMENDED_TIMEOUT_S 60
+#define MAX_ROWS 256
 
 enum {
 	/* REPORT SUPPORTED OPERATION CODES, byte 2 */
@@ -29,25 +28,36 @@ enum {
 	SUPPORTED = 0x03, /* as the standard says */
 };
 
+/* What needs no medium is quick; a medium may be a disk far away, with a queue before it. */
+static uint32_t recommended_timeout(const struct scsi_op *op)
+{
+	enum { QUICK_S = 10, MEDIUM_S = 60 };
+
+	if (op->timeout_s)
+		return op->timeout_s;
+	return op->access < ACCESS_READ ? QUICK_S : MEDIUM_S;
+}
+
 /* Command timeouts descriptor. What a command nominally takes is the store's secret: 0. */
-static void out_timeouts(struct bytes_out *out)
+static void out_timeouts(struct bytes_out *out, const struct scsi_op *op)
 {
 	out_be16(out, 0x0a);
 	out_zero(out, 2);
 	out_be32(out, 0);
-	out_be32(out, RECOMMENDED_TIMEOUT_S);
+	out_be32(out, recommended_timeout(op));
 }
 
 static enum scsi_step report_all(struct scsi_task *task, bool timeouts)
 {
 	uint8_t buf[4 + MAX_ROWS * 20];
 	struct bytes_out out = bytes_out(buf, sizeof(buf));
+	const struct scsi_op *op;
 
 	out_zero(&out, 4);
-	for (const struct scsi_op *op = scsi_disk_ops; op->name; op++) {
+	for (unsigned i = 0; (op = scsi_op_at(i)); i++) {
 		bool has_sa = op->sa != NO_SA;
 
-		if (!scsi_op_offered(op, task->lu))
+		if (!scsi_op_offered_to(op, task->lu, task->nexus))
 			continue;
 		out_u8(&out, op->opcode);
 		out_zero(&out, 1);
@@ -56,7 +66,7 @@ static enum scsi_step report_all(struct scsi_task *task, bool timeouts)
 		out_u8(&out, (timeouts ? CTDP_ALL : 0) | (has_sa ? SERVACTV : 0));
 		out_be16(&out, op->cdb_len);
 		if (timeouts)
-			out_timeouts(&out);
+			out_timeouts(&out, op);
 	}
 	assert(!out.full);
 	be32_put(buf, (uint32_t)out.len - 4);
@@ -78,7 +88,7 @@ static enum scsi_step report_one(struct scsi_task *task, const struct scsi_op *o
 	out_be16(&out, op->cdb_len);
 	out_bytes(&out, op->usage, op->cdb_len);
 	if (timeouts)
-		out_timeouts(&out);
+		out_timeouts(&out, op);
 	assert(!out.full);
 	return scsi_reply(task, buf, out.len);
 }
@@ -86,9 +96,10 @@ static enum scsi_step report_one(struct scsi_task *task, const struct scsi_op *o
 /* The first offered row of an operation code, or the one with @sa (NO_SA: whichever). */
 static const struct scsi_op *row_of(const struct scsi_task *task, uint8_t opcode, uint16_t sa)
 {
-	for (const struct scsi_op *op = scsi_disk_ops; op->name; op++)
-		if (op->opcode == opcode && (sa == NO_SA || op->sa == sa) &&
-		    scsi_op_offered(op, task->lu))
+	const struct scsi_op *op;
+
+	for (unsigned i = scsi_op_first(opcode); (op = scsi_op_at(i)) && op->opcode == opcode; i++)
+		if ((sa == NO_SA || op->sa == sa) && scsi_op_offered_to(op, task->lu, task->nexus))
 			return op;
 	return NULL;
 }
@@ -116,14 +127,18 @@ enum scsi_step spc_report_tmf(struct scsi_task *task)
 {
 	enum {
 		REPD = 0x80,
-		ATS = 0x80,  /* ABORT TASK */
-		ATSS = 0x40, /* ABORT TASK SET */
-		CTSS = 0x10, /* CLEAR TASK SET */
-		LURS = 0x08, /* LOGICAL UNIT RESET */
+		ATS = 0x80,   /* ABORT TASK */
+		ATSS = 0x40,  /* ABORT TASK SET */
+		CTSS = 0x10,  /* CLEAR TASK SET */
+		LURS = 0x08,  /* LOGICAL UNIT RESET */
+		QTS = 0x04,   /* QUERY TASK */
+		QAES = 0x04,  /* byte 1: QUERY ASYNCHRONOUS EVENT */
+		QTSS = 0x02,  /* QUERY TASK SET */
+		ITNRS = 0x01, /* I_T NEXUS RESET */
 		SHORT_LEN = 4,
 		LONG_LEN = 16,
 	};
-	uint8_t buf[LONG_LEN] = {ATS | ATSS | CTSS | LURS};
+	uint8_t buf[LONG_LEN] = {ATS | ATSS | CTSS | LURS | QTS, QAES | QTSS | ITNRS};
 
 	if (!(task->cdb[2] & REPD))
 		return scsi_reply(task, buf, SHORT_LEN);

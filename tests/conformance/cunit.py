@@ -9,7 +9,8 @@ import subprocess
 PASS, FAIL, SKIP = "pass", "fail", "skip"
 
 # Tests that wait for reconnects and timeouts of libiscsi by design.
-SLOW = {"iSCSIcmdsn": 60, "Reserve6": 60, "PreventAllow": 60, "ProutReserve": 60, "MultipathIO": 60}
+SLOW = {"iSCSIcmdsn": 60, "Reserve6": 60, "PreventAllow": 60, "ProutReserve": 60, "MultipathIO": 60,
+        "Sanitize": 60}
 TIME_LIMIT = 20
 
 ASSERT_LINE = re.compile(r"^\s*\d+\. (\S+):(\d+)\s+- (.*?)(?:    Send .*)?$", re.M)
@@ -42,7 +43,7 @@ def time_limit(name):
 
 def run_test(name, url):
     """The URL is given twice: MultipathIO and the tests with two initiators need two paths."""
-    argv = ["iscsi-test-cu", "-d", "-V", "-f", "-t", name, url, url]
+    argv = ["iscsi-test-cu", "-d", "-S", "-V", "-f", "-t", name, url, url]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           stdin=subprocess.DEVNULL, start_new_session=True) as process:
         try:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-The two tests of libiscsi that assert something about libiscsi itself, judged by what they go on
+The three tests of libiscsi that assert something about libiscsi itself, judged by what they go on
 to assert about the target. expected.json names them and the expressions; nothing else comes here.
 """
 
 import os
+import struct
 import sys
 import time
 
@@ -76,4 +77,32 @@ def replayed(outcome, url):
     return "no answer to LUN RESET"
 
 
-LATER = {"in the output": in_the_output, "replayed": replayed}
+def usage_of_every_command(outcome, url):
+    """
+    OneCommand keeps 16 bytes of CDB USAGE DATA: of a CDB with 32 bytes it drops all, and asserts
+    what it never read. The same questions again: all commands, then each, whose usage data must
+    be as long as its CDB and begin with its operation code.
+    """
+    del outcome
+    address, iqn, lun = servers.split_url(url)
+    session = initiator.Session(address, iqn)
+    session.settle(lun)
+
+    def ask(options, opcode=0, action=0):
+        cdb = struct.pack(">BBBBHIBB", 0xA3, 0x0C, options, opcode, action, 65535, 0, 0)
+        return session.command(cdb, lun=lun, read_len=65535)
+
+    every = ask(0).data[4:]
+    for at in range(0, len(every), 8):
+        opcode, action, flags, length = struct.unpack(">BxHxBH", every[at:at + 8])
+        one = ask(2 if flags & 1 else 1, opcode, action)
+        usage = one.data[4:]
+        if one.status or one.data[1] & 7 != 3 or usage[:1] != bytes([opcode]) or \
+                len(usage) != length or struct.unpack(">H", one.data[2:4])[0] != length:
+            return f"operation code {opcode:02x}, service action {action:x}: {one}"
+    session.close_quietly()
+    return None if every else "no command is reported"
+
+
+LATER = {"in the output": in_the_output, "replayed": replayed,
+         "every command asked for": usage_of_every_command}

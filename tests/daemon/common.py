@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import unittest
 
@@ -19,6 +20,10 @@ DUOTGT = os.environ.get("DUOTGT") or os.path.join(SOURCE, "build", "duotgt")
 PRINT_CONFIG_KEYS = os.environ.get("PRINT_CONFIG_KEYS") or os.path.join(
     SOURCE, "build", "tests", "print_config_keys")
 SECONDS = 60  # only so that a hang becomes a failure
+
+# The daemon's default state directory, for all that this process starts: never that of the host.
+STATE = tempfile.TemporaryDirectory(prefix="duotgt-state-")
+os.environ["STATE_DIRECTORY"] = STATE.name
 
 
 def run(*args, **more):
@@ -138,6 +143,7 @@ def serve_and_look(config, folder):
     path = os.path.join(folder, "duotgt.json")
     with open(path, "w", encoding="utf-8") as file:
         json.dump(config, file)
+    discs = {s["deviceID"] for s in config["storages"] if s.get("path", "").startswith("cdrom:")}
     offline = {s["deviceID"] for s in config["storages"] if s.get("online") is False}
     with Server("daemon", "--config", path) as server:
         urls = server.urls(count_ready(config))
@@ -148,8 +154,10 @@ def serve_and_look(config, folder):
                 groups = config["iscsitargets"][name]["tpgts"]
                 if len(config["iscsiportals"]) == len(sum(groups.values(), [])):
                     assert f"Target:{name} " in listed, f"{name} is not in:\n{listed}"
-            if config["iscsitargets"][iqn]["luns"][lun] not in offline:
-                assert "DIRECT_ACCESS" in initiator("iscsi-inq", url), url
+            device = config["iscsitargets"][iqn]["luns"][lun]
+            if device not in offline:
+                kind = "MMC" if device in discs else "DIRECT_ACCESS"
+                assert kind in initiator("iscsi-inq", url), url
         code = server.end()
         assert code == 0, f"ended with {code}:\n{''.join(server.err)}"
     assert server.lines.get(timeout=SECONDS) is None, "more on stdout than ready lines"

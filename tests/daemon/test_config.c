@@ -115,6 +115,36 @@ static void every_key_arrives(void **state)
 	assert_int_equal(config->n_reactors, 3);
 }
 
+static void groups_of_ports(void **state)
+{
+	scoped(config_free) struct config *config = parsed(
+		"{" STORAGES ", \"iscsiportals\": [{\"id\": 3, \"portal\": \"127.0.0.1:1\"}, "
+		"{\"id\": 4, \"portal\": \"127.0.0.1:2\"}, {\"id\": 5, \"portal\": "
+		"\"127.0.0.1:3\"}], \"iscsitargets\": {\"iqn.2026-11.org.example:a\": "
+		"{\"tpgts\": {\"1\": [3], \"2\": [4], \"9\": [5]}, \"luns\": {\"0\": 7}, "
+		"\"alua\": {\"groups\": {\"20\": {\"tpgts\": [2, 1], \"state\": \"standby\"}, "
+		"\"10\": {\"tpgts\": [9], \"preferred\": true}}, \"implicit\": false, "
+		"\"explicit\": true, \"hook\": \"/bin/true\"}}}}");
+	const struct config_alua *alua = config->targets[0].alua;
+
+	(void)state;
+	assert_non_null(alua);
+	assert_int_equal(alua->n_groups, 2);
+	assert_int_equal(alua->groups[0].id, 10); /* in order */
+	assert_int_equal(alua->groups[0].state, ALUA_OPTIMIZED);
+	assert_true(alua->groups[0].preferred);
+	assert_int_equal(alua->groups[0].n_ports, 1);
+	assert_int_equal(alua->groups[0].ports[0], 9);
+	assert_int_equal(alua->groups[1].id, 20);
+	assert_int_equal(alua->groups[1].state, ALUA_STANDBY);
+	assert_false(alua->groups[1].preferred);
+	assert_int_equal(alua->groups[1].n_ports, 2);
+	assert_int_equal(alua->groups[1].ports[0], 2);
+	assert_false(alua->implicit);
+	assert_true(alua->explicit_too);
+	assert_string_equal(alua->hook, "/bin/true");
+}
+
 static void what_is_left_out_has_its_default(void **state)
 {
 	scoped(config_free) struct config *config = parsed("{" STORAGES "," REST);
@@ -127,6 +157,7 @@ static void what_is_left_out_has_its_default(void **state)
 			    sizeof(iscsi_default_limits));
 	assert_true(config->storages[0].online);
 	assert_false(config->storages[0].create);
+	assert_null(config->targets[0].alua);
 }
 
 /* A first burst that nobody asked for gives way to MaxBurstLength. */
@@ -150,6 +181,8 @@ struct complaint {
 #define STORAGE(members) "{\"storages\": [\n{\"deviceID\": 7, " members "}],\n" REST
 #define AT_TARGET(target) "{" STORAGES ", " PORTALS ",\n\"iscsitargets\": {\n" target "}}"
 #define IQN "\"iqn.2026-11.org.example:a\""
+#define AT_ALUA(alua)                                                                              \
+	AT_TARGET(IQN ": {\"tpgts\": {\"1\": [3]}, \"luns\": {\"0\": 7}, \"alua\":\n" alua "}")
 #define PERFORMANCE(members) "{" STORAGES ", \"performance\": {\n" members "}, " REST
 
 /* clang-format off */
@@ -187,7 +220,7 @@ static const struct complaint complaints[] = {
 	{STORAGE("\"path\": \"/a\", \"deviceSize\": 1000"), 2, 45, "multiple of the block length"},
 	{STORAGE("\"path\": \"/a\", \"numaNode\": 0"), 2, 43, "\"enableNUMA\": true beside it"},
 	{STORAGE("\"path\": \"/a\", \"uuid\": \"0\""), 2, 39, "expected a UUID"},
-	{STORAGE("\"path\": \"ram:1M\", \"direct\": true"), 2, 45, "file and block only"},
+	{STORAGE("\"path\": \"ram:1M\", \"direct\": true"), 2, 45, "file, block and cdrom only"},
 	{STORAGE("\"path\": \"/a\", \"backendType\": \"tape\""), 2, 46, "one of \"file\", \"block\""},
 	{STORAGE("\"path\": \"/a\", \"s3Region\": \"\""), 2, 31, "found an unknown key"},
 	{STORAGE("\"path\": \"/a\"}, {\n\"path\": \"/b\", \"deviceID\": 7"), 3, 27, "found 7 again"},
@@ -233,6 +266,20 @@ static const struct complaint complaints[] = {
 	 "{\"MaxBurstLength\": 512, \"FirstBurstLength\": 1024}}"), 4, 45, "no more than MaxBurstLength, 512"},
 	{AT_TARGET(IQN ": {\"tpgts\": {\"1\": [3]}, \"luns\": {\"0\": 7}, \"parameters\":\n{\"DataDigest\": \"MD5\"}}"),
 	 4, 16, "expected one of \"None\""},
+	/* alua */
+	{AT_ALUA("{}"), 4, 1, "found no \"groups\""},
+	{AT_ALUA("{\"groups\": {}}"), 4, 12, "found the tag 1 in no group"},
+	{AT_ALUA("{\"groups\": {\"0\": {\"tpgts\": [1]}}}"), 4, 13, "expected 1 to 65535"},
+	{AT_ALUA("{\"groups\": {\"1\": {}}}"), 4, 18, "found no \"tpgts\""},
+	{AT_ALUA("{\"groups\": {\"1\": {\"tpgts\": []}}}"), 4, 28, "found 0 tags, expected 1 to 255"},
+	{AT_ALUA("{\"groups\": {\"1\": {\"tpgts\": [2]}}}"), 4, 29, "no such tag"},
+	{AT_ALUA("{\"groups\": {\"1\": {\"tpgts\": [\"1\"]}}}"), 4, 29, "no such tag"},
+	{AT_ALUA("{\"groups\": {\"1\": {\"tpgts\": [1, 1]}}}"), 4, 32, "a tag again"},
+	{AT_ALUA("{\"groups\": {\"1\": {\"tpgts\": [1]}, \"2\": {\"tpgts\": [1]}}}"), 4, 50, "a tag again"},
+	{AT_ALUA("{\"groups\": {\"1\": {\"tpgts\": [1], \"state\": \"transitioning\"}}}"),
+	 4, 42, "expected one of \"active/optimized\""},
+	{AT_ALUA("{\"groups\": {\"1\": {\"tpgts\": [1]}}, \"implicit\": false}"), 4, 1, "to be true"},
+	{AT_ALUA("{\"groups\": {\"1\": {\"tpgts\": [1]}}, \"hook\": \"sh\"}"), 4, 43, "absolute path"},
 	/* performance */
 	{PERFORMANCE("\"enableIoUring\": true, \"engine\": \"epoll\""), 2, 18, "expected one of the two"},
 	{PERFORMANCE("\"numaBufferSize\": 65537"), 2, 19, "power of two"},
@@ -415,6 +462,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_key_arrives),
+		cmocka_unit_test(groups_of_ports),
 		cmocka_unit_test(what_is_left_out_has_its_default),
 		cmocka_unit_test(default_first_burst_follows),
 		cmocka_unit_test(complaints_have_a_place),

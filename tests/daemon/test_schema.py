@@ -22,11 +22,12 @@ IQN = "iqn.2026-11.org.example:a"
 
 # A document with all keys.
 FULL = {
-    "$schema": "duotgt.schema.json", "version": 1,
+    "$schema": "duotgt.schema.json", "version": 1, "stateDir": "/srv/duotgt/state",
     "storages": [
         {"deviceID": 1, "path": "file:/srv/a", "online": True, "thinProvisioning": False,
          "blockShift": 9, "backendType": "file", "enableNUMA": True, "numaNode": 0,
          "ioUringQueueDepth": 64, "deviceSize": 1048576, "readOnly": False, "direct": False,
+         "physicalBlockShift": 12, "lowestAlignedLBA": 7, "removable": True,
          "writeCache": True, "uuid": "00112233-4455-6677-8899-aabbccddeeff"},
         {"deviceID": 2, "backendType": "ram", "deviceSize": 4096},
     ],
@@ -37,7 +38,10 @@ FULL = {
             "InitialR2T": "No", "ImmediateData": True, "MaxBurstLength": 16777215,
             "FirstBurstLength": 1024, "MaxRecvDataSegmentLength": 8192, "MaxOutstandingR2T": 1,
             "DefaultTime2Wait": 2, "DefaultTime2Retain": 0, "HeaderDigest": "None",
-            "DataDigest": "CRC32C,None"}}},
+            "DataDigest": "CRC32C,None"},
+        "alua": {
+            "groups": {"10": {"state": "active/non-optimized", "preferred": True, "tpgts": [1]}},
+            "implicit": True, "explicit": True, "hook": "/usr/bin/true"}}},
     "performance": {
         "enableNUMA": True, "enableIoUring": False, "ioUringQueueDepth": 64,
         "numaBufferPoolSize": 64, "numaBufferSize": 65536, "reactors": 2, "engine": "epoll"},
@@ -51,17 +55,23 @@ PLACES = {
     "iscsitargets{}": (("iscsitargets", IQN), SCHEMA["$defs"]["target"]),
     "iscsitargets{}.parameters": (("iscsitargets", IQN, "parameters"),
                                   SCHEMA["$defs"]["parameters"]),
+    "iscsitargets{}.alua": (("iscsitargets", IQN, "alua"), SCHEMA["$defs"]["alua"]),
+    "iscsitargets{}.alua.groups{}": (("iscsitargets", IQN, "alua", "groups", "10"),
+                                     SCHEMA["$defs"]["aluaGroup"]),
     "performance": (("performance",), SCHEMA["$defs"]["performance"]),
 }
 
 # (what is set where, the value): refused by both
 BAD = [
-    (("storages",), []), (("iscsiportals",), []), (("iscsitargets",), {}),
+    (("storages",), []), (("iscsiportals",), []), (("iscsitargets",), {}), (("stateDir",), ""),
     (("storages", 1), 7), (("iscsiportals", 0), None),
     (("storages", 0, "path"), "C:foo"), (("storages", 0, "path"), "iouring:/a"),
     (("storages", 0, "blockShift"), 8), (("storages", 0, "blockShift"), 1),
     (("storages", 0, "uuid"), "00112233445566778899aabbccddeeff"),
+    (("storages", 0, "physicalBlockShift"), 8), (("storages", 0, "physicalBlockShift"), 27),
+    (("storages", 0, "lowestAlignedLBA"), 16384),
     (("storages", 1), {"deviceID": 2, "deviceSize": 512}),
+    (("storages", 1), {"deviceID": 2, "backendType": "cdrom"}),
     (("storages", 1), {"deviceID": 2, "path": "/x", "numaNode": 0}),
     (("iscsiportals", 0, "portal"), "localhost:3260"), (("iscsiportals", 0, "portal"), "::1"),
     (("iscsiportals", 0, "portal"), ""), (("iscsiportals", 0, "portal"), "127.0.0.1:x"),
@@ -75,6 +85,13 @@ BAD = [
     (("iscsitargets", IQN, "tpgts", "1"), 0), (("iscsitargets", IQN, "tpgts", "1"), ["0"]),
     (("iscsitargets", IQN, "luns", "00"), 1), (("iscsitargets", IQN, "luns", "-1"), 1),
     (("iscsitargets", IQN, "luns", "0"), "1"), (("iscsitargets", IQN, "luns", ""), 1),
+    (("iscsitargets", IQN, "alua"), {}), (("iscsitargets", IQN, "alua", "groups"), {}),
+    (("iscsitargets", IQN, "alua", "groups", "0"), {"tpgts": [1]}),
+    (("iscsitargets", IQN, "alua", "groups", "10", "tpgts"), []),
+    (("iscsitargets", IQN, "alua", "groups", "10", "tpgts"), [1, 1]),
+    (("iscsitargets", IQN, "alua", "groups", "10", "state"), "transitioning"),
+    (("iscsitargets", IQN, "alua"), {"groups": {"1": {"tpgts": [1]}}, "implicit": False}),
+    (("iscsitargets", IQN, "alua", "hook"), "true"),
     (("performance", "numaBufferSize"), 100000), (("performance", "numaBufferPoolSize"), 15),
 ]
 
@@ -89,8 +106,17 @@ BEYOND = [
     (("iscsitargets", IQN, "tpgts", "2"), [0]),
     (("iscsitargets", IQN.upper()), FULL["iscsitargets"][IQN]),
     (("iscsitargets", IQN, "parameters", "MaxBurstLength"), 1023),
+    (("iscsitargets", IQN, "alua", "groups", "10", "tpgts"), [2]),
+    (("iscsitargets", IQN, "alua", "groups", "65536"), {"tpgts": [1]}),
+    (("iscsitargets", IQN, "alua", "groups", "11"), {"tpgts": [1]}),
     (("performance", "enableNUMA"), False), (("performance", "enableIoUring"), True),
-    (("storages", 0, "blockShift"), 9.0),
+    (("storages", 0, "blockShift"), 9.0), (("storages", 0, "physicalBlockShift"), 24),
+    (("storages", 0, "lowestAlignedLBA"), 8),
+    (("storages", 1), {"deviceID": 2, "path": "/x", "lowestAlignedLBA": 1}),
+    (("storages", 1), {"deviceID": 2, "path": "cdrom:/x", "blockShift": 9}),
+    (("storages", 1), {"deviceID": 2, "path": "cdrom:/x", "readOnly": False}),
+    (("storages", 1), {"deviceID": 2, "path": "cdrom:/x", "removable": False}),
+    (("storages", 1), {"deviceID": 2, "path": "cdrom:/x", "thinProvisioning": True}),
 ]
 
 GOOD = [
@@ -98,6 +124,11 @@ GOOD = [
     (("storages", 0, "path"), "dir/a:b"), (("storages", 0, "path"), "ram:512"),
     (("storages", 0, "numaNode"), -1), (("storages", 0, "deviceSize"), 0),
     (("storages", 1), {"deviceID": 2, "path": "null:1T"}),
+    (("storages", 1), {"deviceID": 2, "path": "cdrom:/x"}),
+    (("storages", 1), {"deviceID": 2, "path": "cdrom:/x", "blockShift": 11, "readOnly": True,
+                       "removable": True, "direct": True}),
+    (("storages", 1), {"deviceID": 2, "path": "/x", "blockShift": 12, "physicalBlockShift": 26,
+                       "lowestAlignedLBA": 16383}),
     (("storages", 1), {"deviceID": 2, "path": "/x", "enableNUMA": False, "numaNode": 0}),
     (("iscsiportals", 0, "portal"), "[::1]"), (("iscsiportals", 0, "portal"), "10.0.0.1"),
     (("iscsiportals", 0, "portal"), "[fe80::1%eth0]:65535"),

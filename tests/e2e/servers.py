@@ -21,6 +21,10 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 IQN = "iqn.2026-01.org.example:disk"
 START_SECONDS = 30
+
+# The daemon's default state directory, for all that this process starts: never that of the host.
+STATE = tempfile.TemporaryDirectory(prefix="duotgt-state-")
+os.environ["STATE_DIRECTORY"] = STATE.name
 ENGINES = ("uring", "epoll")
 
 

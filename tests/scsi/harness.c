@@ -86,7 +86,7 @@ void harness_settle(struct harness *h)
 {
 	harness_connect(h);
 	for (unsigned i = 0; i < HARNESS_NEXUSES; i++)
-		for (unsigned j = 0; j < h->target->n_map; j++) {
+		for (unsigned j = 0; j < scsi_nexus_map(h->nexus[i])->n; j++) {
 			struct scsi_itl *itl = scsi_nexus_itl(h->nexus[i], j);
 
 			assert_non_null(itl);

@@ -48,6 +48,13 @@ static void spy_move(const struct duotgt_io *io)
 	}
 }
 
+static void spy_corrupt(const struct duotgt_io *io)
+{
+	if (spy.corrupts && io->kind == DUOTGT_IO_WRITE && spy.corrupt_at >= io->offset &&
+	    spy.corrupt_at - io->offset < io->len)
+		spy.data[spy.corrupt_at] ^= 0xff;
+}
+
 static void spy_done(struct engine_post *post)
 {
 	struct spy_request *request = container_of(post, struct spy_request, post);
@@ -78,6 +85,7 @@ static void spy_submit(void *store, struct engine *engine, struct duotgt_io *io)
 	spy.flags = io->flags;
 	if (!request->res && io->kind != DUOTGT_IO_FLUSH)
 		spy_move(io);
+	spy_corrupt(io);
 	engine_post(engine, &request->post);
 }
 

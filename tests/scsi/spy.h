@@ -19,6 +19,8 @@ struct spy {
 	enum duotgt_io_kind fail_kind;
 	uint64_t fail_at;
 	int fail_res;
+	bool corrupts; /* a write that covers the byte at corrupt_at leaves it wrong */
+	uint64_t corrupt_at;
 	struct duotgt_backend_info info; /* what open tells; size 0 stands for SPY_SIZE */
 	uint8_t data[SPY_SIZE];
 };

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* INQUIRY: standard data and each VPD page. */
 #include "scsi/lu_priv.h"
+#include "scsi/sbc/atomic.h"
+#include "scsi/sbc/sbc.h"
 #include "tests/scsi/harness.h"
 #include "tests/scsi/spy.h"
 #include "util/bytes.h"
@@ -25,6 +27,7 @@ static void standard_data(void **state)
 
 	(void)state;
 	harness_start_disk(&h);
+	scsi_nexus_set_version(h.nexus[0], 0x0962);
 	a = inquire(&h, 0, -1, 512);
 	assert_good(a);
 	assert_int_equal(a->len, 96);
@@ -33,7 +36,7 @@ static void standard_data(void **state)
 	assert_int_equal(a->data[2], 0x06);
 	assert_int_equal(a->data[3], 0x12);
 	assert_int_equal(a->data[4], 96 - 5);
-	assert_int_equal(a->data[5], 0x00);
+	assert_int_equal(a->data[5], 0x08); /* 3PC */
 	assert_int_equal(a->data[7], 0x02);
 	assert_memory_equal(a->data + 8, "DUOTGT  ", 8);
 	assert_memory_equal(a->data + 16, "DISK            ", 16);
@@ -41,7 +44,7 @@ static void standard_data(void **state)
 		assert_in_range(a->data[i], 0x20, 0x7e);
 	assert_int_equal(a->data[32], DUOTGT_VERSION[0]);
 	assert_int_equal(be16_get(a->data + 58), 0x00a0);
-	assert_int_equal(be16_get(a->data + 60), 0x0960);
+	assert_int_equal(be16_get(a->data + 60), 0x0962);
 	assert_int_equal(be16_get(a->data + 62), 0x0460);
 	assert_int_equal(be16_get(a->data + 64), 0x04c0);
 	harness_stop(&h);
@@ -63,7 +66,7 @@ static void page_code_wants_evpd(void **state)
 /* A short allocation length cuts the data, and changes nothing in it. */
 static void allocation_length_only_cuts(void **state)
 {
-	static const int pages[] = {-1, 0x00, 0x80, 0x83, 0xb0, 0xb1, 0xb2};
+	static const int pages[] = {-1, 0x00, 0x80, 0x83, 0x86, 0x87, 0x88, 0x8f, 0xb0, 0xb1, 0xb2};
 	uint8_t whole[1024];
 	struct harness h;
 
@@ -89,7 +92,8 @@ static void allocation_length_only_cuts(void **state)
 
 static void page_list_is_sorted_and_true(void **state)
 {
-	static const uint8_t expected[] = {0x00, 0x00, 0x00, 6, 0x00, 0x80, 0x83, 0xb0, 0xb1, 0xb2};
+	static const uint8_t expected[] = {0x00, 0x00, 0x00, 10,   0x00, 0x80, 0x83,
+					   0x86, 0x87, 0x88, 0x8f, 0xb0, 0xb1, 0xb2};
 	struct harness h;
 	const struct answer *a;
 
@@ -101,7 +105,7 @@ static void page_list_is_sorted_and_true(void **state)
 	assert_memory_equal(a->data, expected, sizeof(expected));
 	for (int page = 0; page < 256; page++) {
 		a = inquire(&h, 0, page, 255);
-		if (memchr(expected + 4, page, 6)) {
+		if (memchr(expected + 4, page, 10)) {
 			assert_good(a);
 			assert_int_equal(a->data[1], page);
 		} else {
@@ -191,9 +195,13 @@ static void limits_of_a_thick_disk(void **state)
 	assert_int_equal(a->len, 64);
 	assert_int_equal(be32_get(a->data + 8), (64 << 10) / 512);
 	assert_int_equal(be32_get(a->data + 12), (64 << 10) / 512);
-	assert_int_equal(a->data[4], 0);
-	assert_int_equal(a->data[5], 0);
-	for (unsigned i = 16; i < 64; i++)
+	assert_int_equal(a->data[4], 1); /* WSNZ */
+	assert_int_equal(a->data[5], sbc_caw_max_blocks(h.lus[0]));
+	for (unsigned i = 16; i < 36; i++) /* no UNMAP */
+		assert_int_equal(a->data[i], 0);
+	assert_int_equal(be64_get(a->data + 36), SBC_WRITE_SAME_MAX_BLOCKS);
+	assert_int_equal(be32_get(a->data + 44), sbc_atomic_max_blocks(h.lus[0]));
+	for (unsigned i = 48; i < 64; i++)
 		assert_int_equal(a->data[i], 0);
 	a = inquire(&h, 0, 0xb2, 255);
 	assert_good(a);
@@ -230,7 +238,7 @@ static void limits_of_a_thin_disk(void **state)
 	assert_int_equal(be32_get(a->data + 28), 8);
 	assert_int_equal(be32_get(a->data + 32), 0x80000000);
 	a = inquire(&h, 0, 0xb2, 255);
-	assert_int_equal(be32_get(a->data + 4), 0x00840200);
+	assert_int_equal(be32_get(a->data + 4), 0x00e40200);
 	a = inquire(&h, 0, 0xb1, 255);
 	assert_int_equal(be16_get(a->data + 4), 0);
 	harness_stop(&h);
@@ -239,7 +247,7 @@ static void limits_of_a_thin_disk(void **state)
 /* No LU there: qualifier 3, type 1Fh, and of the pages only what is the target's. */
 static void absent_lun(void **state)
 {
-	static const uint8_t pages[] = {0x7f, 0x00, 0x00, 2, 0x00, 0x83};
+	static const uint8_t pages[] = {0x7f, 0x00, 0x00, 3, 0x00, 0x83, 0x88};
 	struct harness h;
 	const struct answer *a;
 

@@ -44,17 +44,17 @@ static void a_map_is_kept_in_order(void **state)
 	for (size_t i = 0; i < 6; i++)
 		harness_map(&h, luns[i], &cfg);
 	for (size_t i = 0; i < 6; i++) {
-		int at = scsi_target_find(h.target, scsi_lun_encode(sorted[i]));
+		int at = scsi_map_find(h.target->map, scsi_lun_encode(sorted[i]));
 
 		assert_int_equal(at, i);
-		assert_int_equal(h.target->map[i].lun, sorted[i]);
+		assert_int_equal(h.target->map->all[i].lun, sorted[i]);
 		for (size_t j = 0; j < 6; j++)
 			if (luns[j] == sorted[i])
-				assert_ptr_equal(h.target->map[i].lu, h.lus[j]);
+				assert_ptr_equal(h.target->map->all[i].lu, h.lus[j]);
 	}
-	assert_int_equal(scsi_target_find(h.target, scsi_lun_encode(2)), -1);
-	assert_int_equal(scsi_target_find(h.target, scsi_lun_encode(301)), -1);
-	assert_int_equal(scsi_target_find(h.target, UINT64_MAX), -1);
+	assert_int_equal(scsi_map_find(h.target->map, scsi_lun_encode(2)), -1);
+	assert_int_equal(scsi_map_find(h.target->map, scsi_lun_encode(301)), -1);
+	assert_int_equal(scsi_map_find(h.target->map, UINT64_MAX), -1);
 	assert_int_equal(scsi_target_map(h.target, 300, h.lus[0]), -EEXIST);
 	assert_int_equal(scsi_target_map(h.target, 16384, h.lus[0]), -EINVAL);
 	harness_stop(&h);

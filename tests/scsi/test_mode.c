@@ -18,11 +18,17 @@ static const struct answer *sense10(struct harness *h, uint8_t flags, uint8_t pa
 }
 
 static const uint8_t all_pages[] = {
+	0x01, 0x0a, 0, 0,    0, 0, 0, 0, 0, 0, 0, 0,			     /* recovery */
 	0x02, 0x0e, 0, 0,    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,	     /* disconnect */
 	0x08, 0x12, 4, 0,    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* caching: WCE */
 	0x0a, 0x0a, 2, 0x10, 0, 0, 0, 0, 0, 0, 0, 0,			     /* control */
-	0x1c, 0x0a, 8, 0,    0, 0, 0, 0, 0, 0, 0, 0,			     /* exceptions */
+	0x1a, 0x26, 0, 0,    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, /* power condition */
+	0,    0,    0, 0,    0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+	0x1c, 0x0a, 8, 0,    0, 0, 0, 0, 0, 0, 0, 0, /* exceptions */
 };
+
+/* 0A/01: TCMOS, SCSIP, IALUAE; 96 bytes of sense data */
+static const uint8_t control_extension[0x20] = {0x4a, 0x01, 0, 0x1c, 0x07, 0, 96};
 
 static void short_form(void **state)
 {
@@ -33,13 +39,11 @@ static void short_form(void **state)
 
 	(void)state;
 	harness_start_disk(&h);
-	for (unsigned subpage = 0; subpage < 256; subpage += 255) {
-		a = sense6(&h, 0, 0x3f, (uint8_t)subpage);
-		assert_good(a);
-		assert_int_equal(a->len, 12 + sizeof(all_pages));
-		assert_memory_equal(a->data, head, 12);
-		assert_memory_equal(a->data + 12, all_pages, sizeof(all_pages));
-	}
+	a = sense6(&h, 0, 0x3f, 0);
+	assert_good(a);
+	assert_int_equal(a->len, 12 + sizeof(all_pages));
+	assert_memory_equal(a->data, head, 12);
+	assert_memory_equal(a->data + 12, all_pages, sizeof(all_pages));
 	a = sense6(&h, DBD, DEFAULT | 0x3f, 0);
 	assert_good(a);
 	assert_int_equal(a->len, 4 + sizeof(all_pages));
@@ -74,7 +78,7 @@ static void long_form(void **state)
 	assert_int_equal(a->len, 16 + sizeof(all_pages));
 	assert_memory_equal(a->data, head, 8);
 	assert_memory_equal(a->data + 16, all_pages, sizeof(all_pages));
-	a = sense10(&h, LLBAA, 0x3f, 0xff);
+	a = sense10(&h, LLBAA, 0x3f, 0);
 	assert_good(a);
 	assert_int_equal(a->len, 24 + sizeof(all_pages));
 	assert_memory_equal(a->data, head_long, 24);
@@ -102,7 +106,7 @@ static void one_page_each(void **state)
 		assert_good(a);
 		assert_int_equal(a->len, 4 + len);
 		assert_memory_equal(a->data + 4, page, len);
-		a = sense10(&h, DBD, page[0], 0xff);
+		a = sense10(&h, DBD, page[0], 0xff); /* with its subpages */
 		assert_good(a);
 		assert_memory_equal(a->data + 8, page, len);
 		at += len;
@@ -110,7 +114,33 @@ static void one_page_each(void **state)
 	harness_stop(&h);
 }
 
-static void nothing_is_changeable(void **state)
+/* A subpage has a header of four bytes, and its place is behind its page. */
+static void subpages(void **state)
+{
+	const size_t before = 12 + 16 + 20 + 12; /* 01, 02, 08, 0A */
+	struct harness h;
+	const struct answer *a;
+
+	(void)state;
+	harness_start_disk(&h);
+	a = sense6(&h, DBD, 0x0a, 0x01);
+	assert_good(a);
+	assert_int_equal(a->len, 4 + sizeof(control_extension));
+	assert_memory_equal(a->data + 4, control_extension, sizeof(control_extension));
+	a = sense6(&h, DBD, 0x3f, 0xff);
+	assert_good(a);
+	assert_int_equal(a->len, 4 + sizeof(all_pages) + sizeof(control_extension));
+	assert_memory_equal(a->data + 4, all_pages, before);
+	assert_memory_equal(a->data + 4 + before, control_extension, sizeof(control_extension));
+	assert_memory_equal(a->data + 4 + before + sizeof(control_extension), all_pages + before,
+			    sizeof(all_pages) - before);
+	a = sense6(&h, DBD, 0x0a, 0xff);
+	assert_good(a);
+	assert_int_equal(a->len, 4 + 12 + sizeof(control_extension));
+	harness_stop(&h);
+}
+
+static void what_is_changeable(void **state)
 {
 	struct harness h;
 	const struct answer *a;
@@ -122,10 +152,15 @@ static void nothing_is_changeable(void **state)
 	assert_good(a);
 	assert_int_equal(a->len, 4 + sizeof(all_pages));
 	while (at < a->len) {
+		uint8_t expected[64] = {0};
+
+		if (a->data[at] == 0x08)
+			expected[0] = 0x04; /* WCE */
+		if (a->data[at] == 0x0a)
+			memcpy(expected, (const uint8_t[]){0x04, 0, 0x08, 0x40}, 4);
 		assert_int_equal(a->data[at], all_pages[at - 4]);
 		assert_int_equal(a->data[at + 1], all_pages[at - 3]);
-		for (unsigned i = 0; i < a->data[at + 1]; i++)
-			assert_int_equal(a->data[at + 2 + i], 0);
+		assert_memory_equal(a->data + at + 2, expected, a->data[at + 1]);
 		at += 2u + a->data[at + 1];
 	}
 	harness_stop(&h);
@@ -139,9 +174,12 @@ static void what_is_refused(void **state)
 	harness_start_disk(&h);
 	assert_check(sense6(&h, 0, SAVED | 0x3f, 0), SENSE_SAVING_NOT_SUPPORTED);
 	assert_check(sense10(&h, 0, SAVED | 0x08, 0), SENSE_SAVING_NOT_SUPPORTED);
-	assert_bad_field(sense6(&h, 0, 0x01, 0), 2, 5);
+	assert_bad_field(sense6(&h, 0, 0x03, 0), 2, 5);
 	assert_bad_field(sense10(&h, 0, 0x00, 0xff), 2, 5);
-	assert_bad_field(sense6(&h, 0, 0x0a, 0x01), 3, 7);
+	assert_bad_field(sense10(&h, 0, 0x18, 0), 2, 5);
+	assert_bad_field(sense6(&h, 0, 0x0a, 0x02), 3, 7);
+	assert_bad_field(sense6(&h, 0, 0x1c, 0x02), 3, 7); /* the disk is not thin */
+	assert_bad_field(sense10(&h, 0, 0x3f, 0x01), 3, 7);
 	assert_bad_field(sense10(&h, 0, 0x3f, 0xfe), 3, 7);
 	assert_bad_field(sense6(&h, LLBAA, 0x3f, 0), 1, 4);
 	harness_stop(&h);
@@ -195,9 +233,13 @@ static void large_lu(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(short_form),	   cmocka_unit_test(long_form),
-		cmocka_unit_test(one_page_each),   cmocka_unit_test(nothing_is_changeable),
-		cmocka_unit_test(what_is_refused), cmocka_unit_test(flags_follow_the_lu),
+		cmocka_unit_test(short_form),
+		cmocka_unit_test(long_form),
+		cmocka_unit_test(one_page_each),
+		cmocka_unit_test(what_is_changeable),
+		cmocka_unit_test(subpages),
+		cmocka_unit_test(what_is_refused),
+		cmocka_unit_test(flags_follow_the_lu),
 		cmocka_unit_test(large_lu),
 	};
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* READ, WRITE, SYNCHRONIZE CACHE, READ CAPACITY; and the corners of every range, by the rows. */
 #include "scsi/lu_priv.h"
+#include "scsi/sbc/atomic.h"
 #include "scsi/sbc/sbc.h"
 #include "tests/scsi/harness.h"
 #include "tests/scsi/spy.h"
@@ -32,58 +33,118 @@ static void start_spy(struct harness *h)
 
 /* ---- ranges ---- */
 
-/* Return: whether the CDB has room for these values. */
-static bool put_range(uint8_t *cdb, uint64_t lba, uint64_t n)
+/* Where a CDB has its LBA and its number of blocks, by its length. */
+static const struct layout {
+	uint8_t cdb_len, lba_at, lba_len, n_at, n_len;
+} layouts[] = {
+	{6, 1, 3, 4, 1}, {10, 2, 4, 7, 2}, {12, 2, 4, 6, 4}, {16, 2, 8, 10, 4}, {32, 12, 8, 28, 4}};
+
+static const struct layout *layout_of(unsigned cdb_len)
 {
-	switch (scsi_cdb_len(cdb)) {
-	case 6:
-		be32_put(cdb, (uint32_t)cdb[0] << 24 | (uint32_t)(lba & 0x1fffff));
-		cdb[4] = (uint8_t)n;
-		return lba <= 0x1fffff && n <= 0xff;
-	case 10:
-		be32_put(cdb + 2, (uint32_t)lba);
-		be16_put(cdb + 7, (uint16_t)n);
-		return lba <= UINT32_MAX && n <= UINT16_MAX;
-	case 12:
-		be32_put(cdb + 2, (uint32_t)lba);
-		be32_put(cdb + 6, (uint32_t)n);
-		return lba <= UINT32_MAX && n <= UINT32_MAX;
-	default:
-		be64_put(cdb + 2, lba);
-		be32_put(cdb + 10, (uint32_t)n);
-		return n <= UINT32_MAX;
+	for (unsigned i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++)
+		if (layouts[i].cdb_len == cdb_len)
+			return &layouts[i];
+	fail();
+	return NULL;
+}
+
+static uint64_t field_get(const uint8_t *p, unsigned len)
+{
+	uint64_t value = 0;
+
+	while (len--)
+		value = value << 8 | *p++;
+	return value;
+}
+
+static void field_put(uint8_t *p, unsigned len, uint64_t value)
+{
+	for (; len--; value >>= 8)
+		p[len] |= (uint8_t)value;
+}
+
+static void put_range(uint8_t *cdb, uint64_t lba, uint64_t n)
+{
+	const struct layout *l = layout_of(scsi_cdb_len(cdb));
+
+	field_put(cdb + l->lba_at, l->lba_len, lba);
+	field_put(cdb + l->n_at, l->n_len, n);
+}
+
+/* What of an opcode and service action has to be in a CDB. */
+static void put_op(uint8_t *cdb, const struct scsi_op *op)
+{
+	cdb[0] = op->opcode;
+	if (op->cdb_len == 32) {
+		cdb[7] = 0x18;
+		cdb[9] = op->sa;
+	} else if (op->sa != NO_SA) {
+		cdb[1] = op->sa;
 	}
 }
 
-static bool has_range(const struct scsi_op *op)
+static uint64_t lba_mask(const struct scsi_op *op)
 {
-	return op->plan == scsi_plan_read || op->plan == scsi_plan_write ||
-	       op->plan == scsi_plan_range || op->plan == sbc_plan_verify ||
-	       op->plan == sbc_plan_sync;
+	const struct layout *l = layout_of(op->cdb_len);
+
+	return field_get(op->usage + l->lba_at, l->lba_len);
 }
 
-/* What the standard says of a range, put as plainly as it can be. */
-static void check_corner(const struct answer *a, const struct scsi_op *op, uint64_t lba, uint64_t n)
+static uint64_t n_mask(const struct scsi_op *op)
+{
+	const struct layout *l = layout_of(op->cdb_len);
+
+	return field_get(op->usage + l->n_at, l->n_len);
+}
+
+/* Which rows have a range is read from their usage: whatever is added is tested, too. */
+static bool has_range(const struct scsi_op *op, const struct scsi_lu *lu)
+{
+	const struct layout *l = layout_of(op->cdb_len);
+	uint64_t all = l->cdb_len == 6 ? 0x1fffff : UINT64_MAX >> (64 - 8 * l->lba_len);
+	bool is_medium = op->access == ACCESS_READ || op->access == ACCESS_WRITE ||
+			 op->plan == sbc_plan_sync;
+
+	return is_medium && scsi_op_offered(op, lu) && lba_mask(op) == all && n_mask(op) & 1;
+}
+
+/* What the standard says of a range that is beyond the end, put as plainly as it can be. */
+static void check_outside(const struct answer *a, uint64_t lba, uint64_t n)
+{
+	/* too much of what one command may be asked for is another reason */
+	if (n > 1 && a->code == SENSE_INVALID_FIELD_IN_CDB)
+		return;
+	assert_check(a, SENSE_LBA_OUT_OF_RANGE);
+	assert_true(a->sense.has_info);
+	assert_true(a->sense.info == (lba >= CAP ? lba : CAP));
+	assert_int_equal(a->need_in + a->need_out, 0);
+}
+
+static void check_inside(const struct answer *a, const struct scsi_op *op, uint64_t n)
 {
 	bool moves = op->plan == scsi_plan_read || op->plan == scsi_plan_write;
-	unsigned __int128 end;
 
+	if (moves ? n > MAX_BLOCKS : (n == 0 || n > 2) && a->code == SENSE_INVALID_FIELD_IN_CDB) {
+		assert_check(a, SENSE_INVALID_FIELD_IN_CDB);
+		return;
+	}
+	if (op->plan != sbc_plan_prefetch || a->status != STATUS_CONDITION_MET)
+		assert_good(a);
+	if (!moves)
+		return;
+	assert_int_equal(a->need_in, op->plan == scsi_plan_read ? n * 512 : 0);
+	assert_int_equal(a->need_out, op->plan == scsi_plan_write ? n * 512 : 0);
+	assert_int_equal(a->in_len, a->need_in);
+}
+
+static void check_corner(const struct answer *a, const struct scsi_op *op, uint64_t lba, uint64_t n)
+{
 	if (op->cdb_len == 6 && !n)
 		n = 256;
-	end = (unsigned __int128)lba + n;
-	if (lba >= CAP || end > CAP) {
-		assert_check(a, SENSE_LBA_OUT_OF_RANGE);
-		assert_true(a->sense.has_info);
-		assert_true(a->sense.info == (lba >= CAP ? lba : CAP));
-		assert_int_equal(a->need_in + a->need_out, 0);
-	} else if (moves && n > MAX_BLOCKS) {
-		assert_check(a, SENSE_INVALID_FIELD_IN_CDB);
-	} else {
-		assert_good(a);
-		assert_int_equal(a->need_in, op->plan == scsi_plan_read ? n * 512 : 0);
-		assert_int_equal(a->need_out, op->plan == scsi_plan_write ? n * 512 : 0);
-		assert_int_equal(a->in_len, a->need_in);
-	}
+	if (lba >= CAP || (unsigned __int128)lba + n > CAP)
+		check_outside(a, lba, n);
+	else
+		check_inside(a, op, n);
 }
 
 static const uint64_t lbas[] = {0,	 1,   CAP - 1, CAP, CAP + 1,	    P31 - 1,   P31,
@@ -91,53 +152,107 @@ static const uint64_t lbas[] = {0,	 1,   CAP - 1, CAP, CAP + 1,	    P31 - 1,   P
 static const uint64_t lengths[] = {0,	1,	 2,   127,     128,    129, 255,
 				   256, CAP - 1, CAP, CAP + 1, 0xffff, P31, P32 - 1};
 
+/* The data-out of commands that do without a transfer length in blocks, and insist on theirs. */
+static uint32_t data_out_of(const struct scsi_op *op, uint64_t n, uint32_t otherwise)
+{
+	if (op->plan == sbc_plan_write_same)
+		return 512;
+	if (op->plan == sbc_plan_compare_and_write)
+		return (uint32_t)n * 2 * 512;
+	return otherwise;
+}
+
+static unsigned corners_of(struct harness *h, const struct scsi_op *op)
+{
+	static const uint8_t zeroes[2 * 256 * 512];
+	unsigned n_sent = 0;
+
+	for (unsigned i = 0; i < sizeof(lbas) / sizeof(lbas[0]); i++)
+		for (unsigned j = 0; j < sizeof(lengths) / sizeof(lengths[0]); j++) {
+			struct sent sent = {
+				.out = zeroes,
+				.out_len = data_out_of(op, lengths[j], sizeof(zeroes)),
+				.expect_in = sizeof(zeroes),
+			};
+
+			if (lbas[i] & ~lba_mask(op) || lengths[j] & ~n_mask(op))
+				continue;
+			put_op(sent.cdb, op);
+			put_range(sent.cdb, lbas[i], lengths[j]);
+			check_corner(harness_send(h, &sent), op, lbas[i], lengths[j]);
+			n_sent++;
+		}
+	return n_sent;
+}
+
 static void corners_of_every_range(void **state)
 {
-	static const uint8_t zeroes[MAX_BLOCKS * 512];
 	unsigned n_rows = 0, n_sent = 0;
 	struct harness h;
 
 	(void)state;
 	start_spy(&h);
-	for (const struct scsi_op *op = scsi_disk_ops; op->name; op++) {
-		n_rows += has_range(op);
-		for (unsigned i = 0; has_range(op) && i < sizeof(lbas) / sizeof(lbas[0]); i++)
-			for (unsigned j = 0; j < sizeof(lengths) / sizeof(lengths[0]); j++) {
-				struct sent sent = {.cdb = {op->opcode},
-						    .out = zeroes,
-						    .out_len = sizeof(zeroes),
-						    .expect_in = sizeof(zeroes)};
-
-				if (!put_range(sent.cdb, lbas[i], lengths[j]))
-					continue;
-				check_corner(harness_send(&h, &sent), op, lbas[i], lengths[j]);
-				n_sent++;
-			}
+	for (unsigned i = 0; scsi_op_at(i); i++) {
+		if (!has_range(scsi_op_at(i), h.lus[0]))
+			continue;
+		n_rows++;
+		n_sent += corners_of(&h, scsi_op_at(i));
 	}
-	assert_int_equal(n_rows, 13);
-	assert_true(n_sent > 1000);
+	assert_true(n_rows >= 25);
+	assert_true(n_sent > 2500);
+	harness_stop(&h);
+}
+
+/* GET LBA STATUS has an LBA to start from, and goes as far as it can. */
+static void corners_of_lba_status(void **state)
+{
+	struct harness h;
+
+	(void)state;
+	start_spy(&h);
+	for (unsigned i = 0; i < sizeof(lbas) / sizeof(lbas[0]); i++) {
+		struct sent sent = {.cdb = {0x9e, 0x12, [13] = 24}, .expect_in = 24};
+		const struct answer *a;
+
+		be64_put(sent.cdb + 2, lbas[i]);
+		a = harness_send(&h, &sent);
+		if (lbas[i] < CAP) {
+			assert_good(a);
+			assert_true(be64_get(a->data + 8) == lbas[i]);
+			assert_int_equal(be32_get(a->data + 16), CAP - lbas[i]);
+		} else {
+			assert_check(a, SENSE_LBA_OUT_OF_RANGE);
+			assert_true(a->sense.has_info && a->sense.info == lbas[i]);
+		}
+	}
 	harness_stop(&h);
 }
 
 /* A disk of 2^64 - 512 bytes: the last blocks that a store can have. Nothing is read. */
 static void corners_of_the_largest_disk(void **state)
 {
+	static const struct {
+		uint64_t lba; /* counted from the capacity on */
+		uint32_t n;
+		bool good;
+	} ranges[] = {
+		{-1, 2, false}, {0, 0, false}, {(UINT64_C(511) << 55), 1, false}, {-1, 0, true}};
 	struct scsi_lu_config cfg = spy_config();
 	uint64_t cap = (UINT64_C(1) << 55) - 1;
-	struct sent sent = {.cdb = {0x88}};
 	struct harness h;
 
 	(void)state;
 	spy.info.size = cap << 9;
 	start(&h, &cfg);
-	put_range(sent.cdb, cap - 1, 2);
-	assert_check(harness_send(&h, &sent), SENSE_LBA_OUT_OF_RANGE);
-	put_range(sent.cdb, cap, 0);
-	assert_check(harness_send(&h, &sent), SENSE_LBA_OUT_OF_RANGE);
-	put_range(sent.cdb, UINT64_MAX, 1);
-	assert_check(harness_send(&h, &sent), SENSE_LBA_OUT_OF_RANGE);
-	put_range(sent.cdb, cap - 1, 0);
-	assert_good(harness_send(&h, &sent));
+	for (unsigned i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++) {
+		struct sent sent = {.cdb = {0x88}};
+
+		put_range(sent.cdb, cap + ranges[i].lba, ranges[i].n);
+		if (ranges[i].good)
+			assert_good(harness_send(&h, &sent));
+		else
+			assert_check(harness_send(&h, &sent), SENSE_LBA_OUT_OF_RANGE);
+	}
 	assert_int_equal(spy.n[DUOTGT_IO_READ], 0);
 	harness_stop(&h);
 }
@@ -153,25 +268,32 @@ static void fill(uint8_t *buf, size_t len, uint8_t seed)
 /* Each WRITE is read back by each READ, in buffers cut any way, from the right place. */
 static void what_is_written_is_read(void **state)
 {
-	static const uint8_t writes[] = {0x0a, 0x2a, 0xaa, 0x8a},
-			     reads[] = {0x08, 0x28, 0xa8, 0x88};
+	static const struct scsi_op writes[] = {{.opcode = 0x0a, .cdb_len = 6, .sa = NO_SA},
+						{.opcode = 0x2a, .cdb_len = 10, .sa = NO_SA},
+						{.opcode = 0xaa, .cdb_len = 12, .sa = NO_SA},
+						{.opcode = 0x8a, .cdb_len = 16, .sa = NO_SA},
+						{.opcode = 0x7f, .cdb_len = 32, .sa = 0x0b}};
+	static const struct scsi_op reads[] = {{.opcode = 0x08, .cdb_len = 6, .sa = NO_SA},
+					       {.opcode = 0x28, .cdb_len = 10, .sa = NO_SA},
+					       {.opcode = 0xa8, .cdb_len = 12, .sa = NO_SA},
+					       {.opcode = 0x88, .cdb_len = 16, .sa = NO_SA},
+					       {.opcode = 0x7f, .cdb_len = 32, .sa = 0x09}};
 	uint8_t data[5 * 512];
 	struct harness h;
 
 	(void)state;
 	start_spy(&h);
-	for (unsigned w = 0; w < 4; w++)
-		for (unsigned r = 0; r < 4; r++) {
+	for (unsigned w = 0; w < 5; w++)
+		for (unsigned r = 0; r < 5; r++) {
 			uint64_t lba = 100 + w * 50 + r * 10;
-			struct sent write = {.cdb = {writes[w]},
-					     .out = data,
-					     .out_len = sizeof(data),
-					     .n_segments = 1 + r};
-			struct sent read = {
-				.cdb = {reads[r]}, .expect_in = 7 * 512, .n_segments = 1 + w};
+			struct sent write = {
+				.out = data, .out_len = sizeof(data), .n_segments = 1 + r};
+			struct sent read = {.expect_in = 7 * 512, .n_segments = 1 + w};
 			const struct answer *a;
 
 			fill(data, sizeof(data), (uint8_t)(w * 4 + r));
+			put_op(write.cdb, &writes[w]);
+			put_op(read.cdb, &reads[r]);
 			put_range(write.cdb, lba, 5);
 			put_range(read.cdb, lba - 1, 7);
 			assert_good(harness_send(&h, &write));
@@ -318,18 +440,23 @@ static void read_only(void **state)
 {
 	static const uint8_t block[512];
 	struct scsi_lu_config cfg = spy_config();
+	unsigned n_rows = 0;
 	struct harness h;
 
 	(void)state;
 	cfg.params.read_only = true;
 	start(&h, &cfg);
-	for (const struct scsi_op *op = scsi_disk_ops; op->name; op++) {
-		struct sent sent = {.cdb = {op->opcode}, .out = block, .out_len = 512};
+	for (unsigned op_i = 0; scsi_op_at(op_i); op_i++) {
+		const struct scsi_op *op = scsi_op_at(op_i);
+		struct sent sent = {.out = block, .out_len = 512};
 
-		put_range(sent.cdb, 0, 1);
-		if (op->plan == scsi_plan_write)
-			assert_check(harness_send(&h, &sent), SENSE_WRITE_PROTECTED);
+		if (op->access != ACCESS_WRITE || !scsi_op_offered(op, h.lus[0]))
+			continue;
+		put_op(sent.cdb, op);
+		assert_check(harness_send(&h, &sent), SENSE_WRITE_PROTECTED);
+		n_rows++;
 	}
+	assert_true(n_rows >= 16);
 	assert_good(SEND(&h, .cdb = {0x28, FUA, 0, 0, 0, 0, 0, 0, 1}, .expect_in = 512));
 	assert_good(SEND(&h, .cdb = {0x35}));
 	assert_int_equal(spy.n[DUOTGT_IO_WRITE] + spy.n[DUOTGT_IO_FLUSH], 0);
@@ -392,6 +519,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(corners_of_every_range),
+		cmocka_unit_test(corners_of_lba_status),
 		cmocka_unit_test(corners_of_the_largest_disk),
 		cmocka_unit_test(what_is_written_is_read),
 		cmocka_unit_test(less_than_the_cdb_says),

@@ -44,6 +44,15 @@ static const struct image images[] = {
 	 true,
 	 16,
 	 {0x72, 5, 0x24, 0, 0, 0, 0, 8, 2, 6, 0, 0, 0xc8, 0, 1, 0}},
+	/* progress */
+	{{.key = 2, .asc = 4, .ascq = 4, .has_progress = true, .progress = 0x1234},
+	 false,
+	 18,
+	 {0x70, 0, 2, 0, 0, 0, 0, 10, 0, 0, 0, 0, 4, 4, 0, 0x80, 0x12, 0x34}},
+	{{.key = 2, .asc = 4, .ascq = 0x1b, .has_progress = true, .progress = 0xffff},
+	 true,
+	 16,
+	 {0x72, 2, 4, 0x1b, 0, 0, 0, 8, 2, 6, 0, 0, 0x80, 0xff, 0xff, 0}},
 	/* both */
 	{{.key = 5, .asc = 0x21, .has_info = true, .info = 9, .has_field = true, .field = 2},
 	 true,

@@ -7,71 +7,212 @@
 #include <stdio.h>
 #include <string.h>
 
-#define for_each_op(op) for (const struct scsi_op *op = scsi_disk_ops; op->name; op++)
+#define for_each_op(op)                                                                            \
+	for (const struct scsi_op *op = scsi_op_at(0); op; op = scsi_op_at(op_place(op) + 1))
+
+static unsigned op_place(const struct scsi_op *op)
+{
+	unsigned i = 0;
+
+	while (scsi_op_at(i) != op)
+		i++;
+	return i;
+}
 
 enum { RCTD = 0x80 };
+
+/* VARIABLE LENGTH CDB: CONTROL is byte 1, the service action bytes 8 and 9, the length byte 7. */
+static bool is_variable(const struct scsi_op *op)
+{
+	return op->opcode == 0x7f;
+}
+
+static unsigned control_at(const struct scsi_op *op)
+{
+	return is_variable(op) ? 1 : op->cdb_len - 1u;
+}
+
+/* The bits that say which command it is. */
+static uint8_t naming_bits(const struct scsi_op *op, unsigned byte)
+{
+	if (is_variable(op))
+		return byte >= 7 && byte <= 9 ? 0xff : 0;
+	return op->sa != NO_SA && byte == 1 ? 0x1f : 0;
+}
+
+static struct sent named(const struct scsi_op *op)
+{
+	struct sent sent = {.cdb = {op->opcode}};
+
+	for (unsigned i = 1; i < op->cdb_len; i++)
+		sent.cdb[i] = op->usage[i] & naming_bits(op, i);
+	return sent;
+}
+
+static bool is_offered(const struct harness *h, const struct scsi_op *op)
+{
+	return scsi_op_offered_to(op, h->lus[0], h->nexus[0]);
+}
 
 static void every_row_is_sound(void **state)
 {
 	(void)state;
 	for_each_op (op) {
-		unsigned control = op->cdb_len - 1u;
-
 		assert_int_equal(op->usage[0], op->opcode);
 		assert_int_equal(op->cdb_len, scsi_cdb_len(op->usage));
-		assert_int_equal(op->usage[control], CONTROL);
+		assert_int_equal(op->usage[control_at(op)], CONTROL);
 		for (unsigned i = op->cdb_len; i < SCSI_CDB_MAX; i++)
 			assert_int_equal(op->usage[i], 0);
-		if (op->sa != NO_SA)
-			assert_int_equal(op->usage[1], op->sa);
+		if (is_variable(op))
+			assert_int_equal(be16_get(op->usage + 8), op->sa);
+		else if (op->sa != NO_SA)
+			assert_int_equal(op->usage[1] & 0x1f, op->sa);
 		assert_non_null(op->run);
-		assert_ptr_equal(scsi_op_find(op->usage), op);
+		if (scsi_op_offered(op, NULL))
+			assert_ptr_equal(scsi_op_find(NULL, op->usage), op);
 	}
 }
 
+/* In order, and no LU has two for one command. */
 static void rows_are_in_order(void **state)
 {
-	int last = -1;
+	struct scsi_lu_config cfg = spy_config();
+	int last = -1, last_offered;
+	struct harness h;
 
 	(void)state;
-	for_each_op (op) {
-		int key = op->opcode << 8 | (op->sa == NO_SA ? 0 : op->sa);
+	for (int kind = 0; kind < 3; kind++) {
+		cfg.thin = kind == 1;
+		cfg.cdrom = kind == 2;
+		cfg.block_size = cfg.cdrom ? 2048 : 512;
+		harness_start(&h);
+		harness_map(&h, 0, &cfg);
+		harness_settle(&h);
+		last = last_offered = -1;
+		for_each_op (op) {
+			int key = op->opcode << 8 | (op->sa == NO_SA ? 0 : op->sa);
 
-		assert_true(key > last);
-		last = key;
+			assert_true(key >= last);
+			last = key;
+			if (!is_offered(&h, op))
+				continue;
+			assert_true(key > last_offered);
+			last_offered = key;
+		}
+		harness_stop(&h);
 	}
 }
 
 /* The bits that are honoured, said a second time, so that a slip in a row does not go unseen. */
-static const char *const usages[] = {
-	"000000000004",
-	"03010000ff04",
-	"081fffffff04",
-	"0a1fffffff04",
-	"1201ffffff04",
-	"1a08ffffff04",
-	"1b0100000504",
-	"1e0000000104",
-	"25000000000000000004",
-	"2818ffffffff00ffff04",
-	"2a18ffffffff00ffff04",
-	"2f16ffffffff00ffff04",
-	"3502ffffffff00ffff04",
-	"42000000000000ffff04",
-	"5a18ffff000000ffff04",
-	"8818ffffffffffffffffffffffff0004",
-	"8a18ffffffffffffffffffffffff0004",
-	"8f16ffffffffffffffffffffffff0004",
-	"9102ffffffffffffffffffffffff0004",
-	"9e100000000000000000ffffffff0004",
-	"9e12ffffffffffffffffffffffff0004",
-	"a000ff000000ffffffff0004",
-	"a30c87ffffffffffffff0004",
-	"a30d80000000ffffffff0004",
-	"a818ffffffffffffffff0004",
-	"aa18ffffffffffffffff0004",
-	"af16ffffffffffffffff0004",
+/* clang-format off */
+static const struct {
+	const char *name, *usage;
+} usages[] = {
+	{"TEST UNIT READY", "000000000004"},
+	{"REQUEST SENSE", "03010000ff04"},
+	{"FORMAT UNIT", "043f00000004"},
+	{"READ (6)", "081fffffff04"},
+	{"WRITE (6)", "0a1fffffff04"},
+	{"INQUIRY", "1201ffffff04"},
+	{"MODE SELECT (6)", "15110000ff04"},
+	{"RESERVE (6)", "160000000004"},
+	{"RELEASE (6)", "170000000004"},
+	{"MODE SENSE (6)", "1a08ffffff04"},
+	{"START STOP UNIT", "1b010000f704"},
+	{"RECEIVE DIAGNOSTIC RESULTS", "1c01ffffff04"},
+	{"SEND DIAGNOSTIC", "1d1700ffff04"},
+	{"PREVENT ALLOW MEDIUM REMOVAL", "1e0000000104"},
+	{"READ CAPACITY (10)", "25000000000000000004"},
+	{"READ CAPACITY (10)", "25000000000000000004"},
+	{"READ (10)", "2818ffffffff00ffff04"},
+	{"READ (10)", "2818ffffffff00ffff04"},
+	{"WRITE (10)", "2a18ffffffff00ffff04"},
+	{"WRITE AND VERIFY (10)", "2e12ffffffff00ffff04"},
+	{"VERIFY (10)", "2f16ffffffff00ffff04"},
+	{"PRE-FETCH (10)", "3402ffffffff1fffff04"},
+	{"SYNCHRONIZE CACHE (10)", "3506ffffffff00ffff04"},
+	{"READ DEFECT DATA (10)", "37001f00000000ffff04"},
+	{"WRITE BUFFER (10)", "3b1fffffffffffffff04"},
+	{"READ BUFFER (10)", "3c1fffffffffffffff04"},
+	{"WRITE SAME (10)", "4108ffffffff00ffff04"},
+	{"UNMAP", "42000000000000ffff04"},
+	{"READ TOC/PMA/ATIP", "43020f000000ffffff04"},
+	{"GET CONFIGURATION", "4603ffff000000ffff04"},
+	{"SANITIZE (OVERWRITE)", "48a10000000000ffff04"},
+	{"SANITIZE (BLOCK ERASE)", "48a20000000000000004"},
+	{"SANITIZE (EXIT FAILURE MODE)", "48bf0000000000000004"},
+	{"GET EVENT STATUS NOTIFICATION", "4a010000ff0000ffff04"},
+	{"LOG SELECT", "4c02ffff000000000004"},
+	{"LOG SENSE", "4d00ffff00ffffffff04"},
+	{"READ DISC INFORMATION", "51070000000000ffff04"},
+	{"READ TRACK INFORMATION", "5203ffffffff00ffff04"},
+	{"MODE SELECT (10)", "55110000000000ffff04"},
+	{"RESERVE (10)", "56000000000000000004"},
+	{"RELEASE (10)", "57000000000000000004"},
+	{"MODE SENSE (10)", "5a18ffff000000ffff04"},
+	{"PERSISTENT RESERVE IN, READ KEYS", "5e000000000000ffff04"},
+	{"PERSISTENT RESERVE IN, READ RESERVATION", "5e010000000000ffff04"},
+	{"PERSISTENT RESERVE IN, REPORT CAPABILITIES", "5e020000000000ffff04"},
+	{"PERSISTENT RESERVE IN, READ FULL STATUS", "5e030000000000ffff04"},
+	{"PERSISTENT RESERVE OUT, REGISTER", "5f00ff0000ffffffff04"},
+	{"PERSISTENT RESERVE OUT, RESERVE", "5f01ff0000ffffffff04"},
+	{"PERSISTENT RESERVE OUT, RELEASE", "5f02ff0000ffffffff04"},
+	{"PERSISTENT RESERVE OUT, CLEAR", "5f03ff0000ffffffff04"},
+	{"PERSISTENT RESERVE OUT, PREEMPT", "5f04ff0000ffffffff04"},
+	{"PERSISTENT RESERVE OUT, PREEMPT AND ABORT", "5f05ff0000ffffffff04"},
+	{"PERSISTENT RESERVE OUT, REGISTER AND IGNORE EXISTING KEY", "5f06ff0000ffffffff04"},
+	{"PERSISTENT RESERVE OUT, REGISTER AND MOVE", "5f07ff0000ffffffff04"},
+	{"READ (32)", "7f0400000000001800091800ffffffffffffffff0000000000000000ffffffff"},
+	{"VERIFY (32)", "7f04000000000018000a1600ffffffffffffffff0000000000000000ffffffff"},
+	{"WRITE (32)", "7f04000000000018000b1800ffffffffffffffff0000000000000000ffffffff"},
+	{"WRITE AND VERIFY (32)", "7f04000000000018000c1200ffffffffffffffff0000000000000000ffffffff"},
+	{"WRITE SAME (32)", "7f04000000000018000d0900ffffffffffffffff0000000000000000ffffffff"},
+	{"ORWRITE (32)", "7f04000000000018000e1800ffffffffffffffffffffffff00000000ffffffff"},
+	{"EXTENDED COPY (LID1)", "83000000000000000000ffffffff0004"},
+	{"EXTENDED COPY (LID4)", "83010000000000000000ffffffff0004"},
+	{"POPULATE TOKEN", "831000000000ffffffffffffffff0004"},
+	{"WRITE USING TOKEN", "831100000000ffffffffffffffff0004"},
+	{"COPY OPERATION ABORT", "831cffffffff00000000000000000004"},
+	{"RECEIVE COPY STATUS (LID1)", "8400ff00000000000000ffffffff0004"},
+	{"RECEIVE COPY DATA (LID1)", "8401ff00000000000000ffffffff0004"},
+	{"RECEIVE COPY OPERATING PARAMETERS", "84030000000000000000ffffffff0004"},
+	{"RECEIVE COPY FAILURE DETAILS (LID1)", "8404ff00000000000000ffffffff0004"},
+	{"RECEIVE COPY STATUS (LID4)", "8405ffffffff00000000ffffffff0004"},
+	{"RECEIVE COPY DATA (LID4)", "8406ffffffff00000000ffffffff0004"},
+	{"RECEIVE ROD TOKEN INFORMATION", "8407ffffffff00000000ffffffff0004"},
+	{"REPORT ALL ROD TOKENS", "84080000000000000000ffffffff0004"},
+	{"READ (16)", "8818ffffffffffffffffffffffff0004"},
+	{"COMPARE AND WRITE", "8918ffffffffffffffff000000ff0004"},
+	{"WRITE (16)", "8a18ffffffffffffffffffffffff0004"},
+	{"ORWRITE (16)", "8b18ffffffffffffffffffffffff0004"},
+	{"WRITE AND VERIFY (16)", "8e12ffffffffffffffffffffffff0004"},
+	{"VERIFY (16)", "8f16ffffffffffffffffffffffff0004"},
+	{"PRE-FETCH (16)", "9002ffffffffffffffffffffffff1f04"},
+	{"SYNCHRONIZE CACHE (16)", "9106ffffffffffffffffffffffff0004"},
+	{"WRITE SAME (16)", "9309ffffffffffffffffffffffff0004"},
+	{"READ BUFFER (16)", "9b1fffffffffffffffffffffffffff04"},
+	{"WRITE ATOMIC (16)", "9c18ffffffffffffffff0000ffff0004"},
+	{"READ CAPACITY (16)", "9e100000000000000000ffffffff0004"},
+	{"GET LBA STATUS (16)", "9e12ffffffffffffffffffffffff0004"},
+	{"REPORT LUNS", "a000ff000000ffffffff0004"},
+	{"REPORT IDENTIFYING INFORMATION", "a30500000000fffffffffe04"},
+	{"REPORT TARGET PORT GROUPS", "a32a00000000ffffffff0004"},
+	{"REPORT SUPPORTED OPERATION CODES", "a30c87ffffffffffffff0004"},
+	{"REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS", "a30d80000000ffffffff0004"},
+	{"REPORT TIMESTAMP", "a30f00000000ffffffff0004"},
+	{"SET IDENTIFYING INFORMATION", "a40600000000fffffffffe04"},
+	{"SET TARGET PORT GROUPS", "a40a00000000ffffffff0004"},
+	{"SET TIMESTAMP", "a40f00000000ffffffff0004"},
+	{"READ (12)", "a818ffffffffffffffff0004"},
+	{"READ (12)", "a818ffffffffffffffff0004"},
+	{"WRITE (12)", "aa18ffffffffffffffff0004"},
+	{"READ DISC STRUCTURE", "ad0fffffffffffffffffc004"},
+	{"WRITE AND VERIFY (12)", "ae12ffffffffffffffff0004"},
+	{"VERIFY (12)", "af16ffffffffffffffff0004"},
+	{"READ DEFECT DATA (12)", "b71fffffffffffffffff0004"},
+	{"MECHANISM STATUS", "bd00000000000000ffff0004"},
 };
+/* clang-format on */
 
 static void usage_is_as_meant(void **state)
 {
@@ -84,7 +225,8 @@ static void usage_is_as_meant(void **state)
 		for (unsigned i = 0; i < op->cdb_len; i++)
 			snprintf(text + 2 * i, 3, "%02x", op->usage[i]);
 		assert_true(n < sizeof(usages) / sizeof(usages[0]));
-		assert_string_equal(text, usages[n++]);
+		assert_string_equal(op->name, usages[n].name);
+		assert_string_equal(text, usages[n++].usage);
 	}
 	assert_int_equal(n, sizeof(usages) / sizeof(usages[0]));
 }
@@ -102,18 +244,16 @@ static void reserved_bits_are_refused(void **state)
 	harness_map(&h, 0, &cfg);
 	harness_settle(&h);
 	for_each_op (op)
-		for (unsigned bit = 8; bit < 8u * op->cdb_len; bit++) {
+		for (unsigned bit = 8; is_offered(&h, op) && bit < 8u * op->cdb_len; bit++) {
 			unsigned byte = bit / 8;
-			struct sent sent = {.cdb = {op->opcode}};
+			uint8_t mask = (uint8_t)(1u << bit % 8);
+			struct sent sent = named(op);
 
-			if (op->usage[byte] & 1u << bit % 8 && byte != op->cdb_len - 1u)
+			if (naming_bits(op, byte) & mask) /* another command */
 				continue;
-			if (op->sa != NO_SA) {
-				if (byte == 1 && bit % 8 < 5)
-					continue; /* another service action */
-				sent.cdb[1] = op->sa;
-			}
-			sent.cdb[byte] |= 1u << bit % 8;
+			if (op->usage[byte] & mask && byte != control_at(op))
+				continue;
+			sent.cdb[byte] |= mask;
 			assert_bad_field(harness_send(&h, &sent), byte, bit % 8);
 			n_refused++;
 		}
@@ -142,7 +282,7 @@ static void start(struct harness *h, bool thin)
 }
 
 /* Walks all rows along the answer: the same commands in the same order, with nothing between. */
-static void check_all(struct harness *h, bool thin, bool timeouts)
+static void check_all(struct harness *h, bool timeouts)
 {
 	const struct answer *a = report(h, timeouts ? RCTD : 0, 0, 0, 4096);
 	size_t at = 4, step = timeouts ? 20 : 8;
@@ -152,7 +292,7 @@ static void check_all(struct harness *h, bool thin, bool timeouts)
 	for_each_op (op) {
 		const uint8_t *d = a->data + at;
 
-		if (op->opcode == 0x42 && !thin)
+		if (!is_offered(h, op))
 			continue;
 		assert_true(at + step <= a->len);
 		assert_int_equal(d[0], op->opcode);
@@ -174,9 +314,30 @@ static void all_commands(void **state)
 			struct harness h;
 
 			start(&h, thin);
-			check_all(&h, thin, timeouts);
+			check_all(&h, timeouts);
 			harness_stop(&h);
 		}
+}
+
+/* By what a command does: no medium, a medium, all its dirty blocks, all of it. */
+static void timeouts_by_class(void **state)
+{
+	static const struct {
+		uint8_t opcode;
+		uint32_t seconds;
+	} classes[] = {{0x12, 10}, {0x4d, 10}, {0x28, 60}, {0x00, 10}, {0x35, 600}, {0x04, 86400}};
+	struct harness h;
+
+	(void)state;
+	start(&h, false);
+	for (unsigned i = 0; i < sizeof(classes) / sizeof(classes[0]); i++) {
+		const struct answer *a = report(&h, RCTD | 1, classes[i].opcode, 0, 255);
+
+		assert_good(a);
+		assert_int_equal(be32_get(a->data + a->len - 8), 0); /* nominal: not known */
+		assert_int_equal(be32_get(a->data + a->len - 4), classes[i].seconds);
+	}
+	harness_stop(&h);
 }
 
 static void assert_row(const struct answer *a, const struct scsi_op *op, bool timeouts)
@@ -204,7 +365,7 @@ static void one_command(void **state)
 	for_each_op (op) {
 		uint16_t sa = op->sa == NO_SA ? 0 : op->sa;
 
-		for (int timeouts = 0; timeouts < 2; timeouts++) {
+		for (int timeouts = 0; is_offered(&h, op) && timeouts < 2; timeouts++) {
 			uint8_t rctd = timeouts ? RCTD : 0;
 
 			assert_row(report(&h, rctd | 3, op->opcode, sa, 255), op, timeouts);
@@ -230,7 +391,7 @@ static void what_is_not_there(void **state)
 	for (uint8_t options = 1; options <= 3; options++) {
 		assert_unsupported(report(&h, options, 0x42, 0, 255)); /* UNMAP */
 		assert_unsupported(report(&h, options, 0xff, 0, 255));
-		assert_unsupported(report(&h, options, 0x04, 0, 255));
+		assert_unsupported(report(&h, options, 0x02, 0, 255));
 	}
 	assert_unsupported(report(&h, 2, 0xa3, 0x1f, 255));
 	assert_unsupported(report(&h, 2, 0xa3, 0xff, 255));
@@ -264,7 +425,7 @@ static void allocation_length_only_cuts(void **state)
 
 static void task_management(void **state)
 {
-	static const uint8_t extended[16] = {0xd8, 0, 0, 12};
+	static const uint8_t extended[16] = {0xdc, 0x07, 0, 12};
 	struct harness h;
 	const struct answer *a;
 
@@ -273,7 +434,7 @@ static void task_management(void **state)
 	a = SEND(&h, .cdb = {0xa3, 0x0d, 0, 0, 0, 0, 0, 0, 0, 64}, .expect_in = 64);
 	assert_good(a);
 	assert_int_equal(a->len, 4);
-	assert_int_equal(be32_get(a->data), 0xd8000000);
+	assert_int_equal(be32_get(a->data), 0xdc070000);
 	a = SEND(&h, .cdb = {0xa3, 0x0d, 0x80, 0, 0, 0, 0, 0, 0, 64}, .expect_in = 64);
 	assert_good(a);
 	assert_int_equal(a->len, 16);
@@ -288,7 +449,7 @@ int main(void)
 		cmocka_unit_test(usage_is_as_meant),  cmocka_unit_test(reserved_bits_are_refused),
 		cmocka_unit_test(all_commands),	      cmocka_unit_test(one_command),
 		cmocka_unit_test(what_is_not_there),  cmocka_unit_test(allocation_length_only_cuts),
-		cmocka_unit_test(task_management),
+		cmocka_unit_test(timeouts_by_class),  cmocka_unit_test(task_management),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

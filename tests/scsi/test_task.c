@@ -104,7 +104,7 @@ static void every_cdb_has_an_answer(void **state)
 				sent.cdb[0] = (uint8_t)opcode;
 				sent.cdb[1] = (uint8_t)sa;
 				a = harness_send(&h, &sent);
-				if (!scsi_op_find(sent.cdb))
+				if (!scsi_op_find(h.lus[0], sent.cdb))
 					assert_int_equal(a->status, STATUS_CHECK_CONDITION);
 				assert_true(a->status == STATUS_GOOD ||
 					    (a->status == STATUS_CHECK_CONDITION &&

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* VERIFY (10) (12) (16): what is read, what is compared, and what is said of a difference. */
+/* VERIFY (10) (12) (16) (32): what is read, what is compared, and what is said of a difference. */
 #include "tests/scsi/harness.h"
 #include "tests/scsi/spy.h"
 #include "util/bytes.h"
@@ -34,6 +34,14 @@ static struct sent verify(uint8_t opcode, uint8_t bytchk, uint32_t lba, uint32_t
 		be32_put(sent.cdb + 2, lba);
 		be32_put(sent.cdb + 6, n);
 		break;
+	case 0x7f:
+		sent.cdb[1] = 0;
+		sent.cdb[7] = 0x18;
+		sent.cdb[9] = 0x0a;
+		sent.cdb[10] = (uint8_t)(bytchk << 1);
+		be64_put(sent.cdb + 12, lba);
+		be32_put(sent.cdb + 28, n);
+		break;
 	default:
 		be64_put(sent.cdb + 2, lba);
 		be32_put(sent.cdb + 10, n);
@@ -41,7 +49,7 @@ static struct sent verify(uint8_t opcode, uint8_t bytchk, uint32_t lba, uint32_t
 	return sent;
 }
 
-static const uint8_t opcodes[] = {0x2f, 0xaf, 0x8f};
+static const uint8_t opcodes[] = {0x2f, 0xaf, 0x8f, 0x7f};
 
 /* Without a byte check the blocks are read all the same: GOOD says that they can be. */
 static void reads_the_whole_range(void **state)
@@ -51,7 +59,7 @@ static void reads_the_whole_range(void **state)
 
 	(void)state;
 	start(&h, 512);
-	for (unsigned i = 0; i < 3; i++) {
+	for (unsigned i = 0; i < 4; i++) {
 		sent = verify(opcodes[i], 0, 0, SPY_SIZE / 512);
 		spy.n[DUOTGT_IO_READ] = 0;
 		assert_good(harness_send(&h, &sent));
@@ -97,7 +105,7 @@ static void compares_each_byte(void **state)
 	(void)state;
 	start(&h, 512);
 	memcpy(data, spy.data + 20 * 512, sizeof(data));
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < 4; i++)
 		for (unsigned segments = 1; segments <= 7; segments += 3) {
 			struct sent sent = verify(opcodes[i], 1, 20, 300);
 
@@ -150,12 +158,12 @@ static void nothing_to_verify(void **state)
 
 	(void)state;
 	start(&h, 512);
-	for (unsigned i = 0; i < 3; i++)
+	for (unsigned i = 0; i < 4; i++)
 		for (uint8_t bytchk = 0; bytchk < 4; bytchk++) {
 			struct sent sent = verify(opcodes[i], bytchk, 5, 0);
 
 			if (bytchk == 2) {
-				assert_bad_field(harness_send(&h, &sent), 1, 2);
+				assert_bad_field(harness_send(&h, &sent), i == 3 ? 10 : 1, 2);
 				continue;
 			}
 			assert_good(harness_send(&h, &sent));

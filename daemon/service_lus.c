@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* LUs of a service: opening what a storage names, and closing it when nobody is left at it. */
+#include "daemon/identity.h"
+#include "daemon/service_priv.h"
+#include "scsi/backend/backends.h"
+#include "util/log.h"
+#include "util/numa.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define LEAVING_POLL_MS 50
+#define LEAVING_PATIENCE_MS 5000 /* then what has begun is aborted */
+
+/* ---- opening ---- */
+
+/* The storage's own UUID, or one that none of the others has. */
+static int lu_identity(const struct config_storage *storage, const struct service_lu *others,
+		       unsigned n_others, uint8_t ret_uuid[16])
+{
+	int r;
+
+	if (storage->has_uuid)
+		memcpy(ret_uuid, storage->uuid, 16);
+	else if ((r = identity_make(storage, 0, ret_uuid)) < 0)
+		return r;
+	for (unsigned i = 0; i < n_others; i++) {
+		if (!others[i].lu || memcmp(others[i].uuid, ret_uuid, 16) != 0)
+			continue;
+		if (storage->has_uuid)
+			return -EEXIST;
+		/* The same file, read-only: two LUs keep two sets of reservations. */
+		return identity_make(storage, storage->device_id + 1, ret_uuid);
+	}
+	return 0;
+}
+
+static void tell_lu(const struct config_storage *storage, int error, const char *why)
+{
+	bool named = *storage->path && g_str_has_prefix(why, storage->path);
+	bool could_make = error == -ENOENT && strcmp(storage->type, "file") == 0 && !storage->size;
+
+	log_error("%s%s%s%s",
+		  named		   ? ""
+		  : *storage->path ? storage->path
+				   : storage->type,
+		  named ? "" : ": ", *why ? why : g_strerror(-error),
+		  could_make ? " (a size would make it: --size, or \"deviceSize\")" : "");
+}
+
+/* A disc's image is a file, or a drive. */
+static const struct duotgt_backend_ops *backend_of(const struct config_storage *storage)
+{
+	struct stat st;
+
+	if (!config_is_cdrom(storage))
+		return duotgt_backend_find(storage->type);
+	return duotgt_backend_find(stat(storage->path, &st) == 0 && S_ISBLK(st.st_mode) ? "block"
+											: "file");
+}
+
+int service_open_lu(const struct service *service, const struct config_storage *storage,
+		    const struct service_lu *others, unsigned n_others, struct service_lu *ret_lu)
+{
+	char *name = g_strdup_printf("%s:%s", storage->type, storage->path);
+	struct scsi_lu_config cfg = {
+		.name = name,
+		.backend = backend_of(storage),
+		.params =
+			{
+				.path = storage->path,
+				.size = storage->size,
+				.block_size = storage->block_size,
+				.read_only = storage->read_only,
+				.create = storage->create,
+				.thin = storage->thin,
+				.direct = storage->direct,
+			},
+		.block_size = storage->block_size,
+		.max_transfer = service->max_transfer,
+		.write_cache = storage->write_cache,
+		.thin = storage->thin,
+		.online = storage->online,
+		.cdrom = config_is_cdrom(storage),
+		.removable = storage->removable,
+		.physical_block = storage->physical_block,
+		.lowest_aligned = storage->lowest_aligned,
+		.numa_node = storage->numa_node,
+		.state_dir = service->state_dir,
+	};
+	char why[512] = "";
+	int r = cfg.backend ? 0 : -EINVAL;
+
+	if (r == 0)
+		r = lu_identity(storage, others, n_others, cfg.uuid);
+	if (r == -EEXIST)
+		g_strlcpy(why, "another storage has the same uuid", sizeof(why));
+	if (r == 0 && storage->numa_node >= 0 && !numa_node_usable(storage->numa_node)) {
+		g_strlcpy(why, "its numaNode is not on this machine, or has no memory",
+			  sizeof(why));
+		r = -EINVAL;
+	}
+	if (r == 0)
+		r = scsi_lu_new(&cfg, &ret_lu->lu, why, sizeof(why));
+	g_free(name);
+	if (r < 0) {
+		tell_lu(storage, r, why);
+		return service_exit_code(r);
+	}
+	memcpy(ret_lu->uuid, cfg.uuid, 16);
+	return EXIT_OK;
+}
+
+/* ---- closing ---- */
+
+int service_close_lu(struct scsi_lu *lu)
+{
+	int code = EXIT_OK;
+	int r = scsi_lu_read_only(lu) ? 0 : scsi_lu_flush_now(lu);
+
+	if (r < 0) {
+		log_error("%s: the last flush failed, writes may be lost: %s", scsi_lu_name(lu),
+			  g_strerror(-r));
+		code = EXIT_FAILED;
+	}
+	scsi_lu_unref(lu);
+	return code;
+}
+
+struct leaving_lu {
+	struct list node;
+	struct scsi_lu *lu;
+	unsigned waited_ms;
+};
+
+static int close_leaving(struct leaving_lu *leaving)
+{
+	int code;
+
+	log_info("%s: closed", scsi_lu_name(leaving->lu));
+	code = service_close_lu(leaving->lu);
+	list_del(&leaving->node);
+	free(leaving);
+	return code;
+}
+
+/* The nexuses let go of a LU on their own threads, and tell nobody: so it is looked at. */
+static gboolean look_at_leaving(gpointer arg)
+{
+	struct service *service = arg;
+	bool late = false;
+
+	list_for_each (leaving, &service->leaving, struct leaving_lu, node) {
+		leaving->waited_ms += LEAVING_POLL_MS;
+		if (!scsi_lu_in_use(leaving->lu))
+			close_leaving(leaving);
+		else
+			late |= leaving->waited_ms % LEAVING_PATIENCE_MS == 0;
+	}
+	for (unsigned i = 0; late && i < service->n_targets; i++)
+		scsi_target_abort_unmapped(service->targets[i]);
+	if (!list_empty(&service->leaving))
+		return G_SOURCE_CONTINUE;
+	service->leaving_timer = 0;
+	return G_SOURCE_REMOVE;
+}
+
+void service_let_go(struct service *service, struct scsi_lu *lu)
+{
+	struct leaving_lu *leaving = g_new0(struct leaving_lu, 1);
+
+	leaving->lu = lu;
+	list_push_back(&service->leaving, &leaving->node);
+	if (!service->leaving_timer)
+		service->leaving_timer = g_timeout_add(LEAVING_POLL_MS, look_at_leaving, service);
+}
+
+int service_close_leaving(struct service *service)
+{
+	int code = EXIT_OK;
+
+	if (service->leaving_timer)
+		g_source_remove(service->leaving_timer);
+	list_for_each (leaving, &service->leaving, struct leaving_lu, node)
+		if (close_leaving(leaving) != EXIT_OK)
+			code = EXIT_FAILED;
+	return code;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* Inside of the running service: service.c starts and stops it, reload.c changes it. */
+#include "daemon/service.h"
+#include "iscsi/server.h"
+#include "scsi/lu.h"
+#include "util/list.h"
+#include <glib.h>
+#include <semaphore.h>
+
+struct service_portal;
+
+struct service_lu {
+	struct scsi_lu *lu;
+	uint8_t uuid[16];
+};
+
+struct service {
+	struct service_portal *portals;
+	unsigned n_portals;
+	struct reactors *reactors;
+	uint32_t max_transfer;
+	char *state_dir;	/* NULL: none */
+	struct service_lu *lus; /* in the order of the configuration's storages */
+	unsigned n_lus;
+	struct scsi_target **targets; /* in the order of the configuration that it started with */
+	unsigned n_targets;
+	struct iscsi_server *server;
+	struct list leaving; /* struct leaving_lu.node: unmapped, in use still */
+	guint leaving_timer; /* GLib's source; 0: none */
+	sem_t stopped;	     /* not GLib's: the thread sanitizer does not see into those */
+	bool started;
+};
+
+/* The exit code that fits a negative errno. */
+int service_exit_code(int error);
+int service_out_of_memory(void); /* says so; EXIT_FAILED */
+
+/* ---- service_lus.c ---- */
+
+/**
+ * service_open_lu() - open what a storage names
+ * @others: whose identities are taken
+ * Return: EXIT_OK; else what fits, and it has been said.
+ */
+int service_open_lu(const struct service *service, const struct config_storage *storage,
+		    const struct service_lu *others, unsigned n_others, struct service_lu *ret_lu);
+
+/* Flushes it first; nobody else uses it. Return: EXIT_OK, or EXIT_FAILED, which has been said. */
+int service_close_lu(struct scsi_lu *lu);
+
+/* Closes @lu, which no target maps any more, once the last command to it has ended. */
+void service_let_go(struct service *service, struct scsi_lu *lu);
+
+/* Closes what is left of those, at the end. Return: as service_close_lu(). */
+int service_close_leaving(struct service *service);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reservation commands, a row each. SCOPE and TYPE are honoured where they mean something and
+ * ignored where the standard says so, never refused as reserved. Source: SPC-5 r22, PERSISTENT
+ * RESERVE IN and OUT; SPC-2 r20, RESERVE and RELEASE, of which third parties, extents and long
+ * identifications are refused.
+ */
+#include "scsi/pr/pr_priv.h"
+
+/* clang-format off */
+#define PR_IN(name, sa, run)                                                                       \
+	{"PERSISTENT RESERVE IN, " name, 0x5e, sa, 10, ACCESS_NONE, scsi_plan_alloc16_at7, run,    \
+	 {0x5e, sa, NONE_4, 0, ALL_2, CONTROL}, .resv = RESV_PERSISTENT,       \
+	 .paths = PATHS_STANDBY}
+#define PR_OUT(name, sa)                                                                           \
+	{"PERSISTENT RESERVE OUT, " name, 0x5f, sa, 10, ACCESS_NONE, pr_plan_out, pr_out,          \
+	 {0x5f, sa, 0xff, NONE_2, ALL_4, CONTROL}, .resv = RESV_OWN, .paths = PATHS_STANDBY}
+
+const struct scsi_op pr_ops[] = {
+	{"RESERVE (6)", 0x16, NO_SA, 6, ACCESS_NONE, NULL, pr_reserve,
+	 {0x16, NONE_4, CONTROL}, .resv = RESV_OWN},
+	{"RELEASE (6)", 0x17, NO_SA, 6, ACCESS_NONE, NULL, pr_release,
+	 {0x17, NONE_4, CONTROL}, .resv = RESV_OWN},
+	{"RESERVE (10)", 0x56, NO_SA, 10, ACCESS_NONE, NULL, pr_reserve,
+	 {0x56, NONE_8, CONTROL}, .resv = RESV_OWN},
+	{"RELEASE (10)", 0x57, NO_SA, 10, ACCESS_NONE, NULL, pr_release,
+	 {0x57, NONE_8, CONTROL}, .resv = RESV_OWN},
+	PR_IN("READ KEYS", 0x00, pr_in_read_keys),
+	PR_IN("READ RESERVATION", 0x01, pr_in_read_reservation),
+	PR_IN("REPORT CAPABILITIES", 0x02, pr_in_report_capabilities),
+	PR_IN("READ FULL STATUS", 0x03, pr_in_read_full_status),
+	PR_OUT("REGISTER", 0x00),
+	PR_OUT("RESERVE", 0x01),
+	PR_OUT("RELEASE", 0x02),
+	PR_OUT("CLEAR", 0x03),
+	PR_OUT("PREEMPT", 0x04),
+	PR_OUT("PREEMPT AND ABORT", 0x05),
+	PR_OUT("REGISTER AND IGNORE EXISTING KEY", 0x06),
+	PR_OUT("REGISTER AND MOVE", 0x07),
+	{0},
+};
+/* clang-format on */

@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A job: passes over the medium, piece by piece. Each piece ends in a post to its own engine, so
+ * that a store that is always ready cannot keep the loop from its other work.
+ */
+#include "scsi/sbc/background.h"
+#include "scsi/copy/copy.h"
+#include "scsi/lu_priv.h"
+#include "scsi/order.h"
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#define PIECE (1u << 20)
+#define DISCARD_PIECE (64u << 20)
+#define PIECE_ALIGN 4096u /* so that it can go around the page cache */
+#define RETRY_NS (10 * UINT64_C(1000000))
+
+enum { MAX_TRIES = 500 }; /* of one piece, when the system is short of memory */
+
+enum phase {
+	PHASE_LOOK, /* WIPE_ERASE: does the piece take space at all? */
+	PHASE_WRITE,
+	PHASE_DISCARD,
+	PHASE_FLUSH,  /* at the end of a pass */
+	PHASE_FORGET, /* the note that it was begun */
+};
+
+struct scsi_job {
+	struct scsi_lu *lu; /* a reference */
+	struct engine *engine;
+	struct scsi_task *task;	     /* waits for the end; NULL: none, or no longer */
+	enum scsi_sense_code failed; /* what commands are told once it has */
+	enum scsi_sense_code told;   /* what its own is told then */
+	enum scsi_sense_code before; /* what commands were told when it began */
+	enum sbc_wipe_how how;
+	bool invert, sticks, exit_allowed;
+	unsigned pass, n_passes;
+	atomic_bool cancelled;
+
+	enum phase phase;
+	uint64_t at, len, size; /* bytes: the piece under way, and all of the medium */
+	uint8_t *piece;		/* PIECE bytes of what is written; NULL when nothing is */
+	bool stored;		/* PHASE_LOOK: what it found */
+	unsigned n_tries;
+	bool ended; /* with res; the next step is the last */
+	int res;
+	struct duotgt_io io;
+	struct iovec iov;
+	struct engine_op work; /* PHASE_LOOK, PHASE_FORGET */
+	struct engine_post step;
+	struct engine_timer retry;
+};
+
+/* ---- the end ---- */
+
+static void job_free(struct scsi_job *job)
+{
+	free(job->piece);
+	free(job);
+}
+
+/* What the LU says from now on. Once it is published, others may start the next job. */
+static void job_leave_lu(struct scsi_job *job, int res)
+{
+	struct scsi_lu *lu = job->lu;
+
+	pthread_mutex_lock(&lu->lock);
+	atomic_store(&lu->job_exit_allowed, job->exit_allowed);
+	atomic_store(&lu->barred, res < 0 ? job->failed : SENSE_NONE);
+	lu->job = NULL;
+	pthread_cond_broadcast(&lu->job_ended);
+	pthread_mutex_unlock(&lu->lock);
+	scsi_lu_unref(lu);
+}
+
+/* From a post, so that a store is not closed inside a call of its own. */
+static void job_end(struct scsi_job *job)
+{
+	struct scsi_task *task = job->task;
+
+	job_leave_lu(job, job->res);
+	if (task) {
+		task->work_res = job->res;
+		task->scratch[0] = job->told;
+		scsi_task_go_on(task);
+	}
+	job_free(job);
+}
+
+static enum scsi_step job_answer(struct scsi_task *task)
+{
+	if (task->work_res == 0)
+		return scsi_good(task);
+	return scsi_check(task, (enum scsi_sense_code)task->scratch[0]);
+}
+
+/* ---- a pass ---- */
+
+static void job_submit(struct scsi_job *job, enum duotgt_io_kind kind, uint32_t flags)
+{
+	job->io.kind = kind;
+	job->io.flags = flags;
+	job->io.iov = kind == DUOTGT_IO_WRITE ? &job->iov : NULL;
+	job->io.n_iov = kind == DUOTGT_IO_WRITE;
+	job->io.offset = kind == DUOTGT_IO_FLUSH ? 0 : job->at;
+	job->io.len = kind == DUOTGT_IO_FLUSH ? 0 : job->len;
+	job->iov = (struct iovec){job->piece, job->len};
+	job->lu->backend->submit(job->lu->store, job->engine, &job->io);
+}
+
+static void job_next_step(struct scsi_job *job)
+{
+	engine_post(job->engine, &job->step);
+}
+
+static void job_last_step(struct scsi_job *job, int res)
+{
+	job->ended = true;
+	job->res = res;
+	job_next_step(job);
+}
+
+static int look(void *arg)
+{
+	struct scsi_job *job = arg;
+	uint64_t left = job->size - job->at, len;
+	int r = job->lu->backend->extent(job->lu->store, job->at, left, &len, &job->stored);
+
+	if (r == 0)
+		job->len = len;
+	return r;
+}
+
+static int forget(void *arg)
+{
+	const struct scsi_job *job = arg;
+
+	return job->lu->state_dir ? sbc_wipe_forget(job->lu) : 0;
+}
+
+static enum phase first_phase(const struct scsi_job *job)
+{
+	switch (job->how) {
+	case WIPE_DISCARD:
+		return PHASE_DISCARD;
+	case WIPE_ERASE:
+		return scsi_backend_has(job->lu->backend, extent) ? PHASE_LOOK : PHASE_WRITE;
+	default:
+		return PHASE_WRITE;
+	}
+}
+
+static void start_piece(struct scsi_job *job)
+{
+	uint64_t left = job->size - job->at;
+	uint64_t most = job->how == WIPE_DISCARD ? DISCARD_PIECE : PIECE;
+
+	job->len = left < most ? left : most;
+	job->phase = left ? first_phase(job) : PHASE_FLUSH;
+}
+
+static void publish_progress(const struct scsi_job *job)
+{
+	double whole = (double)job->size * job->n_passes;
+	double done = (double)job->size * job->pass + (double)job->at;
+
+	atomic_store_explicit(&job->lu->job_progress, (unsigned)(done / whole * 65535),
+			      memory_order_relaxed);
+}
+
+static void piece_done(struct scsi_job *job)
+{
+	job->at += job->len;
+	publish_progress(job);
+	start_piece(job);
+}
+
+static void invert_piece(struct scsi_job *job)
+{
+	for (uint32_t i = 0; i < PIECE; i++)
+		job->piece[i] = (uint8_t)~job->piece[i];
+}
+
+static void pass_done(struct scsi_job *job)
+{
+	if (++job->pass == job->n_passes) {
+		job->phase = PHASE_FORGET;
+		return;
+	}
+	if (job->invert)
+		invert_piece(job);
+	job->at = 0;
+	start_piece(job);
+}
+
+/*
+ * What was asked for last is done: on to the next phase, or piece, or pass. Return: whether that
+ * was all.
+ */
+static bool advance(struct scsi_job *job)
+{
+	switch (job->phase) {
+	case PHASE_LOOK:
+		if (!job->stored) {
+			piece_done(job);
+			return false;
+		}
+		job->len = job->len < PIECE ? job->len : PIECE;
+		job->phase = PHASE_WRITE;
+		return false;
+	case PHASE_WRITE:
+		if (job->how == WIPE_ERASE)
+			job->phase = PHASE_DISCARD;
+		else
+			piece_done(job);
+		return false;
+	case PHASE_DISCARD:
+		piece_done(job);
+		return false;
+	case PHASE_FLUSH:
+		pass_done(job);
+		return false;
+	case PHASE_FORGET:
+		break;
+	}
+	return true;
+}
+
+/* ---- steps ---- */
+
+/*
+ * Its command was aborted, or its connection is gone. Runs on the task's own thread, so it looks
+ * between any two steps.
+ */
+static void heed_abort(struct scsi_job *job)
+{
+	struct scsi_task *task = job->task;
+
+	if (!task || !task->aborted)
+		return;
+	if (!job->sticks) {
+		atomic_store(&job->cancelled, true);
+		return; /* the task ends with the job, when nothing touches the medium any more */
+	}
+	job->task = NULL;
+	scsi_task_go_on(task);
+}
+
+static void do_phase(struct scsi_job *job)
+{
+	bool volatile_cache = job->lu->info.volatile_cache;
+
+	switch (job->phase) {
+	case PHASE_LOOK:
+		engine_work(job->engine, &job->work, look, job);
+		break;
+	case PHASE_WRITE: /* erased for good: on the medium, before it gives the space back */
+		job_submit(job, DUOTGT_IO_WRITE,
+			   job->how == WIPE_ERASE && volatile_cache ? DUOTGT_IO_FUA : 0);
+		break;
+	case PHASE_DISCARD:
+		job_submit(job, DUOTGT_IO_DISCARD, 0);
+		break;
+	case PHASE_FLUSH:
+		job_submit(job, DUOTGT_IO_FLUSH, 0);
+		break;
+	case PHASE_FORGET:
+		engine_work(job->engine, &job->work, forget, job);
+		break;
+	}
+}
+
+static void job_step(struct engine_post *post)
+{
+	struct scsi_job *job = container_of(post, struct scsi_job, step);
+
+	heed_abort(job);
+	if (job->ended)
+		job_end(job);
+	else if (atomic_load(&job->cancelled))
+		job_last_step(job, -ECANCELED);
+	else if (atomic_load(&job->lu->flush_failed)) /* DESIGN 6.3: nothing more is promised */
+		job_last_step(job, -EIO);
+	else
+		do_phase(job);
+}
+
+static bool may_lose_writes(const struct scsi_job *job, int res)
+{
+	return job->phase == PHASE_FLUSH ||
+	       (job->phase == PHASE_WRITE && (job->io.flags & DUOTGT_IO_FUA) && res != -ENOSPC);
+}
+
+static void step_ended(struct scsi_job *job, int res)
+{
+	if ((res == -EAGAIN || res == -ENOMEM) && ++job->n_tries < MAX_TRIES &&
+	    job->phase != PHASE_FLUSH) {
+		engine_timer_set(job->engine, &job->retry, engine_now(job->engine) + RETRY_NS);
+		return;
+	}
+	job->n_tries = 0;
+	if (res < 0) {
+		if (may_lose_writes(job, res))
+			atomic_store(&job->lu->flush_failed, true);
+		job_last_step(job, res);
+	} else if (advance(job)) {
+		job_last_step(job, 0);
+	} else {
+		job_next_step(job);
+	}
+}
+
+static void io_done(struct duotgt_io *io, int res)
+{
+	step_ended(container_of(io, struct scsi_job, io), res);
+}
+
+static void work_done(struct engine_op *op, int res)
+{
+	step_ended(container_of(op, struct scsi_job, work), res);
+}
+
+static void retry_fire(struct engine_timer *timer)
+{
+	job_next_step(container_of(timer, struct scsi_job, retry));
+}
+
+/* ---- the start ---- */
+
+/* The pattern from the start of each block on. */
+static void fill_piece(uint8_t *piece, const struct sbc_wipe *wipe, uint32_t block_size)
+{
+	for (uint32_t i = 0; i < PIECE; i++)
+		piece[i] = wipe->pattern[i % block_size % wipe->pattern_len];
+}
+
+static struct scsi_job *job_new(struct scsi_task *task, const struct sbc_wipe *wipe)
+{
+	const struct scsi_lu_view *view = scsi_lu_view(task->lu);
+	struct scsi_job *job = calloc(1, sizeof(*job));
+
+	if (!job)
+		return NULL;
+	job->piece = wipe->how == WIPE_DISCARD ? NULL : aligned_alloc(PIECE_ALIGN, PIECE);
+	if (!job->piece && wipe->how != WIPE_DISCARD) {
+		free(job);
+		return NULL;
+	}
+	job->engine = task->nexus->engine;
+	job->failed = wipe->failed;
+	job->how = wipe->how;
+	job->invert = wipe->invert;
+	job->sticks = wipe->sticks;
+	job->exit_allowed = wipe->exit_allowed;
+	job->n_passes = wipe->n_passes;
+	job->size = view->n_blocks << view->block_shift;
+	job->io.done = io_done;
+	job->work.done = work_done;
+	job->step.run = job_step;
+	job->retry.fire = retry_fire;
+	if (job->piece)
+		fill_piece(job->piece, wipe, view->block_size);
+	return job;
+}
+
+/* Return: whether the LU has taken it: it has no other. */
+static bool job_enter_lu(struct scsi_job *job, struct scsi_lu *lu, enum scsi_sense_code doing)
+{
+	bool is_free;
+
+	pthread_mutex_lock(&lu->lock);
+	is_free = !lu->job;
+	if (is_free) {
+		job->lu = scsi_lu_ref(lu);
+		job->before = atomic_load(&lu->barred);
+		lu->job = job;
+		atomic_store(&lu->job_progress, 0);
+		atomic_store(&lu->barred, doing);
+	}
+	pthread_mutex_unlock(&lu->lock);
+	return is_free;
+}
+
+/* In the task's thread, which is the job's: a job that is not begun has nobody else to touch it. */
+static enum scsi_step job_begin(struct scsi_task *task)
+{
+	struct scsi_job *job = task->lu->job;
+
+	start_piece(job);
+	job_next_step(job);
+	if (!job->task)
+		return scsi_good(task);
+	scsi_order_leave(task); /* what still waits for its turn is told, too, and not kept */
+	return scsi_task_wait(task, job_answer);
+}
+
+static int note(struct scsi_task *task)
+{
+	const struct scsi_job *job = task->lu->job;
+
+	return sbc_wipe_note(task->lu, job->failed, job->exit_allowed);
+}
+
+/* Without a note the medium is not touched, and what was said of it before holds. */
+static enum scsi_step noted(struct scsi_task *task)
+{
+	struct scsi_job *job = task->lu->job;
+
+	task->carries_on = false;
+	if (task->work_res == 0)
+		return job_begin(task);
+	job->task = NULL;
+	job->failed = job->before;
+	job->exit_allowed = atomic_load(&task->lu->job_exit_allowed);
+	job_last_step(job, task->work_res);
+	return scsi_check(task, SENSE_INTERNAL_TARGET_FAILURE);
+}
+
+enum scsi_step sbc_background_start(struct scsi_task *task, const struct sbc_wipe *wipe, bool immed,
+				    enum scsi_sense_code told)
+{
+	struct scsi_job *job = job_new(task, wipe);
+
+	assert(wipe->pattern_len || wipe->how == WIPE_DISCARD);
+	if (!job)
+		return scsi_finish(task, STATUS_BUSY);
+	job->told = told;
+	if (!job_enter_lu(job, task->lu, wipe->doing)) {
+		job_free(job);
+		return scsi_finish(task, STATUS_BUSY);
+	}
+	job->task = immed ? NULL : task;
+	if (!task->lu->state_dir)
+		return job_begin(task);
+	task->carries_on = true; /* there is a job now, whatever becomes of the task */
+	return scsi_task_work(task, note, noted);
+}
+
+/* ---- what others see of it ---- */
+
+bool sbc_background_sense(const struct scsi_lu *lu, struct scsi_sense *ret_sense)
+{
+	enum scsi_sense_code code = atomic_load(&lu->barred);
+
+	if (code == SENSE_NONE)
+		return false;
+	*ret_sense = scsi_sense(code);
+	ret_sense->has_progress = ret_sense->key == KEY_NOT_READY;
+	ret_sense->progress = (uint16_t)atomic_load(&lu->job_progress);
+	return true;
+}
+
+/* A FORMAT UNIT mends what one left behind, and a SANITIZE what either did. */
+static bool may_end(const struct scsi_op *op, enum scsi_sense_code code)
+{
+	enum { FORMAT_UNIT = 0x04, SANITIZE = 0x48 };
+
+	return (code == SENSE_FORMAT_CORRUPTED && op->opcode == FORMAT_UNIT) ||
+	       ((code == SENSE_FORMAT_CORRUPTED || code == SENSE_SANITIZE_FAILED) &&
+		op->opcode == SANITIZE);
+}
+
+/* START STOP UNIT is always allowed, but not now: it is alone with the medium, as a job is. */
+static bool needs_medium(const struct scsi_op *op)
+{
+	return op->access >= ACCESS_READY || op->exclusive;
+}
+
+enum scsi_step sbc_background_bars(struct scsi_task *task)
+{
+	const struct scsi_op *op = task->op ? task->op : scsi_op_find(task->lu, task->cdb);
+	enum scsi_sense_code code = atomic_load(&task->lu->barred);
+	struct scsi_sense sense;
+
+	if (!op || !needs_medium(op) || may_end(op, code) ||
+	    !sbc_background_sense(task->lu, &sense))
+		return SCSI_READY;
+	scsi_finish(task, STATUS_CHECK_CONDITION);
+	task->sense = sense;
+	return SCSI_DONE;
+}
+
+bool sbc_background_may_forgive(const struct scsi_lu *lu)
+{
+	return atomic_load(&lu->barred) != SENSE_SANITIZE_FAILED ||
+	       atomic_load(&lu->job_exit_allowed);
+}
+
+void sbc_background_forgive(struct scsi_lu *lu)
+{
+	unsigned failed = SENSE_SANITIZE_FAILED;
+
+	atomic_compare_exchange_strong(&lu->barred, &failed, SENSE_NONE);
+}
+
+void scsi_lu_stop_work(struct scsi_lu *lu)
+{
+	scsi_copy_stop(lu);
+	pthread_mutex_lock(&lu->lock);
+	while (lu->job) {
+		atomic_store(&lu->job->cancelled, true);
+		pthread_cond_wait(&lu->job_ended, &lu->lock);
+	}
+	pthread_mutex_unlock(&lu->lock);
+}
