@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SCSI commands: a task from its command PDU to its response. Source: RFC 7143 11.3, 11.4.
+ * SCSI commands: a task from its command PDU until its answer stands. Source: RFC 7143 11.3.
  */
 #include "iscsi/conn_priv.h"
 
 #define KEEP_TASKS 1024
 
-enum { CMD_READ = 0x40, CMD_WRITE = 0x20, CMD_ATTR = 0x07 }; /* byte 1 of the command */
-enum { RSP_BIDI_O = 0x10, RSP_BIDI_U = 0x08, RSP_O = 0x04, RSP_U = 0x02, RSP_S = 0x01 };
 enum { AHS_EXTENDED_CDB = 1, AHS_BIDI_READ = 2 };
 
 static void task_scsi_done(struct scsi_task *scsi);
@@ -103,7 +101,7 @@ static void task_put_bufs(struct iscsi_task *task)
 	task->room = 0;
 }
 
-static void task_set_state(struct iscsi_task *task, enum task_state state)
+void task_set_state(struct iscsi_task *task, enum task_state state)
 {
 	struct iscsi_conn *conn = task->req.conn;
 
@@ -112,7 +110,7 @@ static void task_set_state(struct iscsi_task *task, enum task_state state)
 	task->state = state;
 }
 
-static void task_scsi_end(struct iscsi_task *task)
+void task_scsi_end(struct iscsi_task *task)
 {
 	if (task->begun)
 		scsi_task_end(&task->scsi);
@@ -251,14 +249,14 @@ static bool parse_command(struct iscsi_task *task)
 
 	task->scsi.lun = bhs_lun(bhs);
 	task->scsi.tag = task_itt(task);
-	task->scsi.attr = (enum scsi_attr)(bhs->b[1] & CMD_ATTR);
+	task->scsi.attr = (enum scsi_attr)(bhs->b[1] & BHS_ATTR);
 	task->scsi.cdb_len = 16;
 	memcpy(task->scsi.cdb, bhs->b + 32, 16);
 	if (!parse_ahs(task, conn->rx.ahs, conn->rx.ahs_len))
 		return false;
-	if (bhs->b[1] & CMD_WRITE)
+	if (bhs->b[1] & BHS_WRITE)
 		task->scsi.expect_out = edtl;
-	else if (bhs->b[1] & CMD_READ)
+	else if (bhs->b[1] & BHS_READ)
 		task->scsi.expect_in = edtl;
 	return true;
 }
@@ -278,7 +276,7 @@ static bool unsolicited_allowed(struct iscsi_task *task, uint32_t immediate)
 	task->unsol_open = !final;
 	if (immediate && (!params->immediate_data || immediate > limit))
 		return false;
-	if (!final && (params->initial_r2t || !(task->req.bhs.b[1] & CMD_WRITE)))
+	if (!final && (params->initial_r2t || !(task->req.bhs.b[1] & BHS_WRITE)))
 		return false;
 	return true;
 }
@@ -420,11 +418,6 @@ static void task_granted(struct pool_waiter *waiter)
 	task_start(task, task->want ? task->want : task->in_len);
 }
 
-static uint32_t at_most(uint64_t need, uint32_t expect)
-{
-	return need < expect ? (uint32_t)need : expect;
-}
-
 /* Its turn by CmdSN has come. */
 static void command_deliver(struct iscsi_request *req)
 {
@@ -444,7 +437,7 @@ static void command_deliver(struct iscsi_request *req)
 	if (!task->want)
 		task_put_bufs(task); /* what came along is of no use */
 	/* No command of ours moves data both ways: one that is announced so gets no data-in. */
-	if (!(task->req.bhs.b[1] & CMD_WRITE))
+	if (!(task->req.bhs.b[1] & BHS_WRITE))
 		task->in_len = at_most(task->scsi.need_in, task->scsi.expect_in);
 	if (task->want || task->in_len) {
 		task_start(task, task->want ? task->want : task->in_len);
@@ -492,100 +485,4 @@ static void task_scsi_aborted(struct scsi_task *scsi)
 	task_scsi_end(task);
 	pool_wait_cancel(task->cache, &task->waiter);
 	task_answer_when_quiet(task);
-}
-
-/* ---- the answer ---- */
-
-/* Residual of one direction. Return: the flag to set, 0 when there is none. */
-static uint8_t residual(uint64_t moved, uint32_t expected, uint8_t over, uint8_t under,
-			uint8_t *field)
-{
-	if (moved == expected)
-		return 0;
-	be32_put(field, (uint32_t)(moved > expected ? moved - expected : expected - moved));
-	return moved > expected ? over : under;
-}
-
-/* Flags and counts for what the command wanted against what was expected. RFC 7143 11.4.5 */
-static void set_residuals(const struct iscsi_task *task, struct iscsi_bhs *bhs)
-{
-	const struct scsi_task *scsi = &task->scsi;
-	bool good = scsi->status == STATUS_GOOD || scsi->status == STATUS_CONDITION_MET;
-	uint64_t in = good ? scsi->in_len : 0, out = good ? scsi->need_out : 0;
-	uint8_t flags = task->req.bhs.b[1];
-
-	if (flags & CMD_WRITE)
-		bhs->b[1] |= residual(out, scsi->expect_out, RSP_O, RSP_U, bhs->b + 44);
-	if ((flags & (CMD_READ | CMD_WRITE)) == (CMD_READ | CMD_WRITE))
-		bhs->b[1] |= residual(in, scsi->expect_in, RSP_BIDI_O, RSP_BIDI_U, bhs->b + 40);
-	else
-		bhs->b[1] |= flags & CMD_WRITE
-				     ? 0
-				     : residual(in, scsi->expect_in, RSP_O, RSP_U, bhs->b + 44);
-}
-
-static void set_sense(struct iscsi_task *task, struct iscsi_out *out)
-{
-	size_t len = scsi_sense_build(&task->scsi.sense, scsi_task_descriptor_sense(&task->scsi),
-				      out->small + 2);
-
-	be16_put(out->small, (uint16_t)len);
-	out->data = out->small;
-	out->data_len = 2 + (uint32_t)len;
-}
-
-static void answer_response(struct iscsi_task *task)
-{
-	struct iscsi_conn *conn = task->req.conn;
-	struct iscsi_out *out = out_new(conn, OP_SCSI_RSP);
-
-	if (!out) {
-		task_free(task);
-		return;
-	}
-	out->task = task;
-	out->bhs.b[3] = (uint8_t)task->scsi.status;
-	bhs_set_itt(&out->bhs, task_itt(task));
-	be32_put(out->bhs.b + 36, task->in_datasn); /* ExpDataSN */
-	set_residuals(task, &out->bhs);
-	if (task->scsi.status == STATUS_CHECK_CONDITION)
-		set_sense(task, out);
-	out_push(conn, out);
-}
-
-/* Data-In, with the status in the last one. RFC 7143 11.7.3 */
-static void answer_data_in(struct iscsi_task *task)
-{
-	struct iscsi_out *out = &task->out;
-
-	out->task = task;
-	out->data_in = true;
-	out->bhs.b[0] = OP_DATA_IN;
-	out->bhs.b[1] = RSP_S;
-	out->bhs.b[3] = (uint8_t)task->scsi.status;
-	bhs_set_itt(&out->bhs, task_itt(task));
-	bhs_set_ttt(&out->bhs, ISCSI_RESERVED_TAG);
-	set_residuals(task, &out->bhs);
-	out_push(task->req.conn, out);
-}
-
-void task_answer(struct iscsi_task *task)
-{
-	const struct scsi_task *scsi = &task->scsi;
-	bool bidi = (task->req.bhs.b[1] & (CMD_READ | CMD_WRITE)) == (CMD_READ | CMD_WRITE);
-
-	if (task->silent || task->req.conn->phase != CONN_FULL_FEATURE) {
-		task_set_state(task, TASK_GHOST);
-		task_free(task);
-		return;
-	}
-	task_set_state(task, TASK_SENDING);
-	task->in_len = at_most(scsi->in_len, scsi->expect_in);
-	if (scsi->status != STATUS_GOOD || bidi)
-		task->in_len = 0;
-	if (task->in_len)
-		answer_data_in(task);
-	else
-		answer_response(task);
-	task_scsi_end(task);
 }

@@ -273,7 +273,8 @@ enum pdu_verdict command_header(struct iscsi_conn *conn);
 void task_unlink_rx(struct iscsi_conn *conn); /* the PDU that brought data for a task has ended */
 struct iscsi_task *task_find(struct iscsi_session *session, uint32_t itt);
 void task_run(struct iscsi_task *task);
-void task_answer(struct iscsi_task *task);
+void task_set_state(struct iscsi_task *task, enum task_state state);
+void task_scsi_end(struct iscsi_task *task); /* it has left the task set */
 void task_answer_when_quiet(struct iscsi_task *task);
 void task_fail(struct iscsi_task *task, enum scsi_sense_code code);
 void task_free(struct iscsi_task *task);
@@ -281,6 +282,15 @@ void task_conn_lost(struct iscsi_task *task);
 bool task_quiet(const struct iscsi_task *task); /* no data of it is to come */
 bool task_has_left(const struct iscsi_conn *conn, uint32_t itt);
 void task_remember_ghost(struct iscsi_conn *conn, uint32_t itt);
+
+/* What is moved: what the command wants, as far as the initiator expects it. */
+static inline uint32_t at_most(uint64_t need, uint32_t expect)
+{
+	return need < expect ? (uint32_t)need : expect;
+}
+
+/* response.c */
+void task_answer(struct iscsi_task *task);
 
 /* data_out.c */
 void task_collect(struct iscsi_task *task);

@@ -39,6 +39,8 @@ enum {
 	BHS_CONTINUE = 0x40,  /* byte 1 of text and login: C */
 };
 
+enum { BHS_READ = 0x40, BHS_WRITE = 0x20, BHS_ATTR = 0x07 }; /* byte 1 of a SCSI Command */
+
 enum iscsi_reject_reason {
 	REJECT_DATA_DIGEST = 0x02,
 	REJECT_SNACK = 0x03,

@@ -92,6 +92,12 @@ static inline const struct scsi_lu_view *scsi_lu_view(const struct scsi_lu *lu)
 	((ops)->size >= offsetof(struct duotgt_backend_ops, call) + sizeof((ops)->call) &&         \
 	 (ops)->call)
 
+/*
+ * A copy of the view, made under the lock: for who looks at a LU from a thread that need not have
+ * a nexus with it, and so is not waited for when an old view is retired.
+ */
+struct scsi_lu_view scsi_lu_look(struct scsi_lu *lu);
+
 /**
  * scsi_lu_change() - publish a changed view
  * @edit: changes a copy of the view, under lu->lock

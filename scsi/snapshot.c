@@ -70,6 +70,16 @@ void scsi_lu_retire(struct scsi_lu *lu, void *old)
 	grace_unref(grace);
 }
 
+struct scsi_lu_view scsi_lu_look(struct scsi_lu *lu)
+{
+	struct scsi_lu_view view;
+
+	pthread_mutex_lock(&lu->lock);
+	view = *scsi_lu_view(lu);
+	pthread_mutex_unlock(&lu->lock);
+	return view;
+}
+
 int scsi_lu_change(struct scsi_lu *lu, void (*edit)(struct scsi_lu_view *view, void *arg),
 		   void *arg)
 {

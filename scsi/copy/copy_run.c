@@ -26,20 +26,6 @@ static struct copy_piece *piece_now(const struct copy_job *job)
 	return &job->pieces[job->at];
 }
 
-/*
- * A copy of the view, made under the lock: the job's thread need not be one that an old view is
- * kept for.
- */
-static struct scsi_lu_view look_at(struct scsi_lu *lu)
-{
-	struct scsi_lu_view view;
-
-	pthread_mutex_lock(&lu->lock);
-	view = *scsi_lu_view(lu);
-	pthread_mutex_unlock(&lu->lock);
-	return view;
-}
-
 /* ---- the end ---- */
 
 /* What an EXTENDED COPY tells of a segment that failed. Source: SPC-5 r22, errors in segments. */
@@ -76,7 +62,7 @@ static void fail_io(struct copy_job *job, enum duotgt_io_kind kind, int res)
 	const struct copy_piece *piece = piece_now(job);
 	struct scsi_lu *lu = kind == DUOTGT_IO_READ ? piece->from : piece->to;
 	uint64_t offset = kind == DUOTGT_IO_READ ? piece->from_offset : piece->to_offset;
-	uint64_t lba = (offset + job->chunk_at) >> look_at(lu).block_shift;
+	uint64_t lba = (offset + job->chunk_at) >> scsi_lu_look(lu).block_shift;
 
 	if (res == -ENOMEM || res == -EAGAIN)
 		fail(job, SENSE_NONE, NULL);
@@ -138,10 +124,10 @@ static enum scsi_sense_code why_not(struct copy_job *job)
 	struct scsi_lu_view view;
 
 	if (piece->from) {
-		view = look_at(piece->from);
+		view = scsi_lu_look(piece->from);
 		code = why_not_usable(piece->from, &view, piece->from_offset, piece->len);
 	}
-	view = look_at(piece->to);
+	view = scsi_lu_look(piece->to);
 	job->to_is_thin = view.thin;
 	if (code == SENSE_NONE)
 		code = why_not_usable(piece->to, &view, piece->to_offset, piece->len);
@@ -433,7 +419,7 @@ static bool flush_begins(struct copy_job *job)
 
 	if (!last || !job->wrote)
 		return false;
-	if (look_at(piece->to).write_cache || !piece->to->info.volatile_cache) {
+	if (scsi_lu_look(piece->to).write_cache || !piece->to->info.volatile_cache) {
 		job->wrote = false;
 		return false;
 	}

@@ -81,11 +81,11 @@ struct scsi_lu *cscd_find_uuid(struct scsi_task *task, const uint8_t *uuid)
 
 static void know(struct cscd *cscd, struct scsi_lu *lu)
 {
-	const struct scsi_lu_view *view = scsi_lu_view(lu);
+	const struct scsi_lu_view view = scsi_lu_look(lu);
 
 	cscd->lu = lu;
-	cscd->block_size = view->block_size;
-	cscd->n_blocks = view->n_blocks;
+	cscd->block_size = view.block_size;
+	cscd->n_blocks = view.n_blocks;
 }
 
 void cscd_self(struct scsi_task *task, struct cscd *ret)
@@ -109,12 +109,12 @@ static enum scsi_step read_one(struct scsi_task *task, const uint8_t *p, unsigne
 	lu = find(task, fits_name, &name);
 	if (!lu)
 		return SCSI_READY;
-	if ((p[1] & DEVICE_TYPE) != scsi_lu_view(lu)->device_type) {
+	if ((p[1] & DEVICE_TYPE) != scsi_lu_look(lu).device_type) {
 		ret->why = SENSE_COPY_TARGET_TYPE;
 		return SCSI_READY;
 	}
 	/* Who takes the blocks to be of another length means other blocks. */
-	if (be24_get(p + 29) != scsi_lu_view(lu)->block_size)
+	if (be24_get(p + 29) != scsi_lu_look(lu).block_size)
 		return scsi_check_param(task, at + 29, 0xff);
 	know(ret, lu);
 	return SCSI_READY;

@@ -180,7 +180,7 @@ static enum scsi_step find_source(struct scsi_task *task, const uint8_t *token,
 		return scsi_check(task, code);
 	source->lu = cscd_find_uuid(task, source->rod.lu_uuid);
 	/* Not there any more, not for this initiator, or not in these blocks. */
-	if (!source->lu || scsi_lu_view(source->lu)->block_size != source->rod.block_size ||
+	if (!source->lu || scsi_lu_look(source->lu).block_size != source->rod.block_size ||
 	    source->rod.block_size != scsi_lu_view(task->lu)->block_size ||
 	    scsi_pr_bars(source->lu, task->nexus, RESV_BY_ACCESS, ACCESS_READ))
 		return scsi_check(task, SENSE_INVALID_TOKEN);
