@@ -107,7 +107,8 @@ def an_initiator_changes_states_and_the_hook_hears(place):
     told, go = os.path.join(place.folder, "told"), os.path.join(place.folder, "go")
     hook = os.path.join(place.folder, "hook")
     with open(hook, "w") as file:
-        file.write(f'#!/bin/sh\necho "$@" >> {told}\nwhile [ ! -e {go} ]; do sleep 0.02; done\n')
+        file.write(f'#!/bin/sh\necho "$@" >> {told}\nn=0\n'
+                   f'while [ ! -e {go} ] && [ $n -lt 1000 ]; do sleep 0.02; n=$((n+1)); done\n')
     os.chmod(hook, 0o700)
     alua = {"groups": {"1": {"tpgts": [1]}, "2": {"tpgts": [2]}}, "explicit": True, "hook": hook}
     with place.daemon(config_of_two_paths(place, alua), 2) as server:

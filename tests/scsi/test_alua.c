@@ -335,7 +335,8 @@ static void configurations(void **state)
 
 /* ---- the hook ---- */
 
-/* A program that writes its arguments to "told", waits for "go", and ends with @code. */
+/* A program that writes its arguments to "told", waits for "go", not for ever, and ends with @code.
+ */
 static void make_hook(const char *dir, int code, char *ret_path, size_t len)
 {
 	FILE *file;
@@ -345,7 +346,8 @@ static void make_hook(const char *dir, int code, char *ret_path, size_t len)
 	assert_non_null(file);
 	fprintf(file,
 		"#!/bin/sh\necho \"$@\" >> %s/told\n"
-		"while [ ! -e %s/go ]; do sleep 0.01; done\nexit %d\n",
+		"n=0; while [ ! -e %s/go ] && [ $n -lt 1000 ]; do sleep 0.01; n=$((n+1)); done\n"
+		"exit %d\n",
 		dir, dir, code);
 	assert_int_equal(fclose(file), 0);
 	assert_int_equal(chmod(ret_path, 0700), 0);
