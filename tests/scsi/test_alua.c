@@ -106,6 +106,32 @@ static void report_of_two_groups(void **state)
 	harness_stop(&h);
 }
 
+/* A group has at least one port: one that none is there for yet is left out. */
+static void a_group_without_ports(void **state)
+{
+	static const uint16_t first[] = {1}, second[] = {2};
+	const struct scsi_alua_group groups[] = {
+		{.id = 1, .state = ALUA_STANDBY, .ports = second, .n_ports = 1},
+		{.id = 2, .ports = first, .n_ports = 1},
+	};
+	const struct scsi_alua_config alua = {.groups = groups, .n_groups = 2, .implicit = true};
+	struct scsi_lu_config cfg = spy_config();
+	const struct answer *a;
+
+	(void)state;
+	harness_start(&h);
+	assert_int_equal(scsi_target_set_alua(h.target, &alua), 0);
+	assert_int_equal(scsi_target_add_port(h.target, 1), 0);
+	harness_map(&h, 0, &cfg);
+	harness_settle(&h);
+	a = report(0, 255);
+	assert_good(a);
+	assert_int_equal(a->len, 4 + 8 + 4);
+	assert_int_equal(be32_get(a->data), 8 + 4);
+	assert_int_equal(be16_get(a->data + 6), 2);
+	harness_stop(&h);
+}
+
 static void inquiry_tells_of_it(void **state)
 {
 	(void)state;
@@ -472,6 +498,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(report_of_two_groups),
+		cmocka_unit_test(a_group_without_ports),
 		cmocka_unit_test(inquiry_tells_of_it),
 		cmocka_unit_test(default_is_one_group),
 		cmocka_unit_test(states_are_set),

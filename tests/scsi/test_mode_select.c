@@ -4,8 +4,10 @@
 #include "tests/scsi/harness.h"
 #include "tests/scsi/spy.h"
 #include "tests/scsi/state_dir.h"
+#include "util/atomic_file.h"
 #include "util/bytes.h"
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -440,6 +442,30 @@ static void a_spoilt_file_is_not_overlooked(void **state)
 	state_dir_remove();
 }
 
+/* Whole files, which the CRC vouches for, but no pages. */
+static void a_strange_file_is_not_overlooked(void **state)
+{
+	static const uint8_t cut[] = {0x08, 0x12, 0}, unknown[] = {0x3e, 0x01, 0xff, 0x08, 0x01, 0};
+	struct scsi_lu_config cfg = spy_config();
+	const char *dir = state_dir_make();
+	char name[64], why[256] = "";
+	struct scsi_lu *lu;
+
+	(void)state;
+	for (unsigned i = 0; i < 16; i++)
+		snprintf(name + 2 * i, 3, "%02x", cfg.uuid[i]);
+	strcpy(name + 32, ".mode");
+	cfg.state_dir = dir;
+	assert_int_equal(atomic_file_write(dir, name, cut, sizeof(cut)), 0);
+	assert_int_equal(scsi_lu_new(&cfg, &lu, why, sizeof(why)), -EBADMSG);
+	/* pages of another version are left alone */
+	assert_int_equal(atomic_file_write(dir, name, unknown, sizeof(unknown)), 0);
+	start(dir);
+	assert_int_equal(page_byte(CURRENT, 0x08, 2), WCE);
+	harness_stop(&h);
+	state_dir_remove();
+}
+
 /* ---- a thin LU: page 1C/02 ---- */
 
 static void thresholds(void **state)
@@ -463,6 +489,8 @@ static void thresholds(void **state)
 	be32_put(list + 28, 10);
 	assert_good(select10(PF, list, sizeof(list)));
 	assert_int_equal(scsi_lu_view(h.lus[0])->space.count, 10);
+	a = SEND(&h, .cdb = {0x5a, DBD, 0x1c, 0x02, 0, 0, 0, 0, 255}, .expect_in = 255);
+	assert_int_equal(be32_get(a->data + 28), 10);
 	list[24] = 0;
 	assert_good(select10(PF, list, sizeof(list)));
 	assert_true(scsi_lu_view(h.lus[0])->space.off);
@@ -494,6 +522,7 @@ int main(void)
 		cmocka_unit_test(a_reset_brings_the_saved_values_back),
 		cmocka_unit_test(saving_fails),
 		cmocka_unit_test(a_spoilt_file_is_not_overlooked),
+		cmocka_unit_test(a_strange_file_is_not_overlooked),
 		cmocka_unit_test(thresholds),
 	};
 

@@ -200,6 +200,43 @@ static void no_reason_to_tell(void **state)
 	harness_stop(&h);
 }
 
+/* Page 1C/02 sets another threshold, or none; LBPERE of page 01 none either. */
+static void mode_pages_set_it(void **state)
+{
+	uint8_t list[8 + 0x18] = {[8] = 0x5c, 0x02, 0, 0x14, [24] = 0x80, 0x01};
+	static const uint8_t quiet[8 + 12] = {[8] = 0x01, 0x0a};
+	const uint64_t unit = (UINT64_C(1) << SBC_THRESHOLD_EXPONENT) * 512;
+	struct scsi_lu *lu;
+	struct harness h;
+
+	(void)state;
+	lu = start_telling(&h);
+	list[31] = 3; /* units */
+	assert_good(SEND(&h, .cdb = {0x55, 0x10, [8] = sizeof(list)}, .out = list,
+			 .out_len = sizeof(list)));
+	harness_settle(&h);
+	assert_good(write_and_look(&h, lu, 3 * unit));
+	assert_good(SEND(&h, .cdb = {0x00}));
+	assert_good(write_and_look(&h, lu, 3 * unit - 1));
+	assert_check(SEND(&h, .cdb = {0x00}), SENSE_SPACE_THRESHOLD);
+	assert_good(write_and_look(&h, lu, SIZE));
+	list[24] = 0; /* not ENABLED */
+	assert_good(SEND(&h, .cdb = {0x55, 0x10, [8] = sizeof(list)}, .out = list,
+			 .out_len = sizeof(list)));
+	harness_settle(&h);
+	assert_good(write_and_look(&h, lu, 0));
+	assert_good(SEND(&h, .cdb = {0x00}));
+	list[24] = 0x80;
+	assert_good(SEND(&h, .cdb = {0x55, 0x10, [8] = sizeof(list)}, .out = list,
+			 .out_len = sizeof(list)));
+	assert_good(SEND(&h, .cdb = {0x55, 0x10, [8] = sizeof(quiet)}, .out = quiet,
+			 .out_len = sizeof(quiet)));
+	harness_settle(&h);
+	assert_good(write_and_look(&h, lu, 0));
+	assert_good(SEND(&h, .cdb = {0x00}));
+	harness_stop(&h);
+}
+
 static void few_writes_look(void **state)
 {
 	struct scsi_lu *lu;
@@ -388,6 +425,7 @@ int main(void)
 		cmocka_unit_test(space_that_is_not_known),
 		cmocka_unit_test(initiators_are_told_once),
 		cmocka_unit_test(no_reason_to_tell),
+		cmocka_unit_test(mode_pages_set_it),
 		cmocka_unit_test(few_writes_look),
 		cmocka_unit_test(status_of_a_file),
 		cmocka_unit_test(status_of_memory),

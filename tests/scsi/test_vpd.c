@@ -142,11 +142,19 @@ static void a_port_at_least(void **state)
 static void very_many_ports(void **state)
 {
 	struct scsi_lu_config cfg = spy_config();
+	uint16_t ports[2 * 255];
+	const struct scsi_alua_group groups[] = {
+		{.id = 1, .ports = ports, .n_ports = 255},
+		{.id = 2, .ports = ports + 255, .n_ports = 255},
+	};
+	const struct scsi_alua_config alua = {.groups = groups, .n_groups = 2, .implicit = true};
 	struct scsi_target *target;
 	const struct answer *a;
 	char name[224];
 
 	(void)state;
+	for (unsigned i = 0; i < 2 * 255; i++)
+		ports[i] = (uint16_t)(i + 1);
 	memset(name, 'x', sizeof(name) - 1);
 	name[sizeof(name) - 1] = '\0';
 	harness_start(&h);
@@ -156,10 +164,13 @@ static void very_many_ports(void **state)
 	for (uint16_t port = 1; port < 256; port++)
 		assert_int_equal(scsi_target_add_port(target, port), 0);
 	assert_true(scsi_target_add_port(target, 256) < 0); /* a group has no more */
+	assert_int_equal(scsi_target_set_alua(target, &alua), 0);
+	for (uint16_t port = 1; port <= 2 * 255; port++)
+		assert_int_equal(scsi_target_add_port(target, port), 0);
 	harness_map(&h, 0, &cfg);
 	harness_settle(&h);
 	a = vpd(0x88);
-	assert_in_range(a->len, 60000, 65535);
+	assert_in_range(a->len, 65000, 65535);
 	for (size_t at = 4; at < a->len; at += 12u + be16_get(a->data + at + 10))
 		assert_true(at + 12 + be16_get(a->data + at + 10) <= a->len);
 	harness_stop(&h);
