@@ -317,7 +317,8 @@ static enum scsi_step io_failed(struct scsi_task *task, int res)
 static void borrow_buffer(struct scsi_task *task, uint64_t from, uint64_t len)
 {
 	struct duotgt_io *io = &task->io;
-	struct iovec *iov = task->iov, *end = iov + task->n_iov;
+	/* Without a buffer iov is NULL, to which not even 0 may be added. */
+	struct iovec *iov = task->iov, *end = task->n_iov ? iov + task->n_iov : iov;
 	uint64_t sum = 0;
 
 	for (; iov < end && from >= iov->iov_len; iov++)

@@ -199,6 +199,23 @@ static void run(struct scsi_task *task, const uint8_t *out)
 	free(iov[1].iov_base);
 }
 
+/* Statuses that stand for something, and only where they do. */
+static bool is_a_status(const struct scsi_task *task)
+{
+	switch (task->status) {
+	case STATUS_GOOD:
+	case STATUS_CHECK_CONDITION:
+		return true;
+	case STATUS_CONDITION_MET: /* PRE-FETCH */
+		return task->cdb[0] == 0x34 || task->cdb[0] == 0x90;
+	case STATUS_RESERVATION_CONFLICT: /* the one nexus: PERSISTENT RESERVE OUT with a wrong key
+					   */
+		return true;
+	default:
+		return false;
+	}
+}
+
 static void judge(const struct scsi_task *task)
 {
 	uint8_t sense[SCSI_SENSE_MAX];
@@ -206,8 +223,8 @@ static void judge(const struct scsi_task *task)
 	require(task->in_len <= task->need_in);
 	require(task->out_len == task->need_out);
 	require(task->status == STATUS_GOOD || task->in_len == 0);
-	require(task->status == STATUS_GOOD || task->status == STATUS_CHECK_CONDITION);
-	require((task->status == STATUS_GOOD) == (task->sense.key == KEY_NO_SENSE));
+	require(is_a_status(task));
+	require((task->status == STATUS_CHECK_CONDITION) == (task->sense.key != KEY_NO_SENSE));
 	for (int descriptor = 0; descriptor < 2; descriptor++) {
 		size_t len = scsi_sense_build(&task->sense, descriptor, sense);
 
