@@ -136,10 +136,11 @@ struct leaving_lu {
 
 static int close_leaving(struct leaving_lu *leaving)
 {
-	int code;
+	char *name = g_strdup(scsi_lu_name(leaving->lu));
+	int code = service_close_lu(leaving->lu);
 
-	log_info("%s: closed", scsi_lu_name(leaving->lu));
-	code = service_close_lu(leaving->lu);
+	log_info("%s: closed", name);
+	g_free(name);
 	list_del(&leaving->node);
 	free(leaving);
 	return code;
