@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Small texts of the configuration, shared by command line and JSON: sizes, portals, specs. */
 #include "daemon/config_priv.h"
+#include "handler/cfgstring.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <glib.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -13,6 +15,7 @@ const char *const config_types[] = {"file", "block", "ram", "null", "cdrom", NUL
 
 static void storage_fini(struct config_storage *storage)
 {
+	free(storage->name);
 	free(storage->type);
 	free(storage->path);
 }
@@ -135,6 +138,25 @@ int config_parse_portal(const char *text, struct config_portal *ret_portal)
 	portal.host = steal(host);
 	*ret_portal = portal;
 	return 0;
+}
+
+bool config_name_valid(const char *text)
+{
+	return cfgstring_is_name(text) && strspn(text, "0123456789") != strlen(text);
+}
+
+const struct config_storage *config_find_storage(const struct config *config, const char *name)
+{
+	char id[24];
+
+	for (unsigned i = 0; i < config->n_storages; i++) {
+		const struct config_storage *storage = &config->storages[i];
+
+		snprintf(id, sizeof(id), "%" PRIu64, storage->device_id);
+		if (g_strcmp0(storage->name, name) == 0 || strcmp(id, name) == 0)
+			return storage;
+	}
+	return NULL;
 }
 
 bool config_type_known(const char *type)

@@ -16,6 +16,7 @@
 
 struct config_storage {
 	uint64_t device_id;
+	char *name;	     /* names it beside device_id; NULL: none */
 	char *type, *path;   /* "file", "block", "ram", "null", "cdrom"; path is "" for ram, null */
 	uint64_t size;	     /* bytes; 0: as the store says */
 	uint32_t block_size; /* bytes */
@@ -105,6 +106,12 @@ int config_parse_size(const char *text, uint64_t *ret_size);
 
 /* "addr:port", "[v6]:port", port optional (3260). Return: 0, -EINVAL, -ENOMEM. */
 int config_parse_portal(const char *text, struct config_portal *ret_portal);
+
+/* Whether @text can be the name of a storage: what a TCMU device can name, not just digits. */
+bool config_name_valid(const char *text);
+
+/* The storage of that name, or of that deviceID in decimal; NULL: none. */
+const struct config_storage *config_find_storage(const struct config *config, const char *name);
 
 bool config_is_cdrom(const struct config_storage *storage);
 

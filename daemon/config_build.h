@@ -8,6 +8,7 @@ struct build {
 	struct reader reader;
 	struct config *config;
 	GHashTable *device_ids; /* int64_t of the storages to their index + 1 */
+	GHashTable *names;	/* of the storages: texts of the document's */
 	GHashTable *portal_ids; /* as above, of the portals */
 	unsigned queue_depth;	/* the deepest ring that a storage asks for */
 	size_t numa_storage;	/* the first that asks for placement; config->numa is set */

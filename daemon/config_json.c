@@ -82,9 +82,11 @@ int config_parse(const char *json, size_t len, struct config **ret_config,
 	}
 	build.device_ids = numbers_new();
 	build.portal_ids = numbers_new();
+	build.names = g_hash_table_new(g_str_hash, g_str_equal);
 	r = build_all(&build, root);
 	g_hash_table_unref(build.device_ids);
 	g_hash_table_unref(build.portal_ids);
+	g_hash_table_unref(build.names);
 	json_decref(root);
 	if (r == 0)
 		*ret_config = steal(config);

@@ -21,6 +21,7 @@ const struct json_key top_keys[] = {
 
 const struct json_key storage_keys[] = {
 	{"deviceID",          KEY_NUMBER, AT(storage_in, device_id), .required = true, .max = INT64_MAX},
+	{"name",              KEY_TEXT,   AT(storage_in, name)},
 	{"path",              KEY_TEXT,   AT(storage_in, path)},
 	{"online",            KEY_FLAG,   AT(storage_in, online)},
 	{"thinProvisioning",  KEY_FLAG,   AT(storage_in, thin)},

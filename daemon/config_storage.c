@@ -159,6 +159,26 @@ static int storage_cdrom(struct build *build, const struct at *at, const struct 
 	return 0;
 }
 
+/* A name is no other's, and never looks like a deviceID, which names a storage as well. */
+static int storage_name(struct build *build, const struct at *at, const struct storage_in *in,
+			struct config_storage *storage)
+{
+	const struct at name = {.up = at, .key = "name"};
+
+	if (!in->name)
+		return 0;
+	if (!config_name_valid(in->name))
+		return reader_bad(&build->reader, &name,
+				  "found %s, expected up to 64 letters, digits, '.', '_', '-', and "
+				  "not only digits",
+				  quote(in->name).text);
+	if (!g_hash_table_add(build->names, (gpointer)in->name))
+		return reader_bad(&build->reader, &name, "found %s again, expected each once",
+				  quote(in->name).text);
+	storage->name = strdup(in->name);
+	return storage->name ? 0 : -ENOMEM;
+}
+
 static int build_storage(struct build *build, const struct at *at, json_t *object,
 			 struct config_storage *storage)
 {
@@ -179,6 +199,8 @@ static int build_storage(struct build *build, const struct at *at, json_t *objec
 	if (r == 0 && !build_define(build->device_ids, in.device_id, index))
 		return reader_bad(&build->reader, &id,
 				  "found %" PRId64 " again, expected each once", in.device_id);
+	if (r == 0)
+		r = storage_name(build, at, &in, storage);
 	if (r == 0)
 		r = storage_store(build, at, &in, storage);
 	if (r == 0)

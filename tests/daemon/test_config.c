@@ -172,6 +172,21 @@ static void default_first_burst_follows(void **state)
 	assert_int_equal(config->targets[0].limits.values.first_burst, 4096);
 }
 
+static void storages_are_found_by_name_and_number(void **state)
+{
+	scoped(config_free) struct config *config =
+		parsed("{\"storages\": [{\"deviceID\": 7, \"path\": \"/srv/a\"}, "
+		       "{\"deviceID\": 8, \"path\": \"/srv/b\", \"name\": \"b\"}]," REST);
+
+	(void)state;
+	assert_ptr_equal(config_find_storage(config, "7"), &config->storages[0]);
+	assert_ptr_equal(config_find_storage(config, "b"), &config->storages[1]);
+	assert_ptr_equal(config_find_storage(config, "8"), &config->storages[1]);
+	assert_null(config_find_storage(config, "07"));
+	assert_null(config_find_storage(config, ""));
+	assert_null(config_find_storage(config, "/srv/a"));
+}
+
 struct complaint {
 	const char *text;
 	int line, column;
@@ -464,6 +479,7 @@ int main(void)
 		cmocka_unit_test(every_key_arrives),
 		cmocka_unit_test(groups_of_ports),
 		cmocka_unit_test(what_is_left_out_has_its_default),
+		cmocka_unit_test(storages_are_found_by_name_and_number),
 		cmocka_unit_test(default_first_burst_follows),
 		cmocka_unit_test(complaints_have_a_place),
 		cmocka_unit_test(hostile_texts_are_refused),

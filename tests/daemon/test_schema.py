@@ -24,7 +24,8 @@ IQN = "iqn.2026-11.org.example:a"
 FULL = {
     "$schema": "duotgt.schema.json", "version": 1, "stateDir": "/srv/duotgt/state",
     "storages": [
-        {"deviceID": 1, "path": "file:/srv/a", "online": True, "thinProvisioning": False,
+        {"deviceID": 1, "name": "data-1.a_B", "path": "file:/srv/a", "online": True,
+         "thinProvisioning": False,
          "blockShift": 9, "backendType": "file", "enableNUMA": True, "numaNode": 0,
          "ioUringQueueDepth": 64, "deviceSize": 1048576, "readOnly": False, "direct": False,
          "physicalBlockShift": 12, "lowestAlignedLBA": 7, "removable": True,
@@ -63,6 +64,8 @@ PLACES = {
 
 # (what is set where, the value): refused by both
 BAD = [
+    (("storages", 0, "name"), ""), (("storages", 0, "name"), "7"),
+    (("storages", 0, "name"), "a/b"), (("storages", 0, "name"), "x" * 65),
     (("storages",), []), (("iscsiportals",), []), (("iscsitargets",), {}), (("stateDir",), ""),
     (("storages", 1), 7), (("iscsiportals", 0), None),
     (("storages", 0, "path"), "C:foo"), (("storages", 0, "path"), "iouring:/a"),
@@ -97,6 +100,7 @@ BAD = [
 
 # refused by the parser; more than a schema can say
 BEYOND = [
+    (("storages", 1, "name"), "data-1.a_B"), (("storages", 1, "name"), "a\n"),
     (("storages", 1, "deviceID"), 1), (("storages", 0, "deviceSize"), 100),
     (("storages", 1, "path"), "ram:1M"), (("storages", 1, "direct"), True),
     (("storages", 0, "path"), "file:"), (("iscsiportals", 0, "portal"), "1.2.3:4"),
@@ -120,6 +124,7 @@ BEYOND = [
 ]
 
 GOOD = [
+    (("storages", 0, "name"), "x" * 64), (("storages", 1, "name"), "7.a"),
     (("version",), 1), (("storages", 0, "blockShift"), 0), (("storages", 0, "path"), "rel.img"),
     (("storages", 0, "path"), "dir/a:b"), (("storages", 0, "path"), "ram:512"),
     (("storages", 0, "numaNode"), -1), (("storages", 0, "deviceSize"), 0),
