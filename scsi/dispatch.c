@@ -5,7 +5,6 @@
 enum {
 	OPCODE_VARIABLE = 0x7f, /* VARIABLE LENGTH CDB: its service action is in bytes 8 and 9 */
 	SA_MASK = 0x1f,		/* of byte 1, everywhere else */
-	NACA = 0x04,		/* of the CONTROL byte */
 };
 
 static unsigned service_action(const uint8_t *cdb)
@@ -42,6 +41,15 @@ unsigned scsi_cdb_len(const uint8_t *cdb)
 	return by_group[cdb[0] >> 5];
 }
 
+uint8_t scsi_cdb_control(const uint8_t *cdb)
+{
+	unsigned len = scsi_cdb_len(cdb);
+
+	if (cdb[0] == OPCODE_VARIABLE)
+		return cdb[1];
+	return len ? cdb[len - 1] : 0;
+}
+
 /* No row: is it the opcode that nobody knows, or the service action? */
 static enum scsi_step check_unknown(struct scsi_task *task)
 {
@@ -58,7 +66,6 @@ static enum scsi_step check_unknown(struct scsi_task *task)
 enum scsi_step scsi_op_check(struct scsi_task *task)
 {
 	const struct scsi_op *op = scsi_op_find(task->lu, task->cdb);
-	unsigned control;
 
 	if (!op || !scsi_op_offered_to(op, task->lu, task->nexus))
 		return check_unknown(task);
@@ -66,10 +73,6 @@ enum scsi_step scsi_op_check(struct scsi_task *task)
 		return scsi_check(task, SENSE_INVALID_FIELD_IN_CDB);
 	if (op->opcode == OPCODE_VARIABLE && scsi_cdb_len(task->cdb) != op->cdb_len)
 		return scsi_check_field(task, 7, 0);
-	/* NACA first: a CONTROL byte that the row leaves out is refused below anyway. */
-	control = op->opcode == OPCODE_VARIABLE ? 1 : op->cdb_len - 1u;
-	if (task->cdb[control] & NACA)
-		return scsi_check_field(task, control, NACA);
 	for (unsigned i = 1; i < op->cdb_len; i++)
 		if (task->cdb[i] & ~op->usage[i])
 			return scsi_check_field(task, i, task->cdb[i] & ~op->usage[i]);

@@ -16,12 +16,17 @@ struct scsi_space_mode {
 			 */
 };
 
+/* QERR: what becomes of the other commands of a task set when one ends with CHECK CONDITION. */
+enum scsi_qerr { QERR_GO_ON = 0, QERR_ABORT_ALL = 1, QERR_ABORT_OWN = 3 };
+
 /* Mode parameters that MODE SELECT can change (scsi/spc/mode_pages.c). */
 struct scsi_mode {
 	bool write_cache;      /* WCE */
 	bool descriptor_sense; /* D_SENSE */
 	bool swp;	       /* SWP: no writing, though the store could */
 	bool tas;	       /* TAS: TASK ABORTED for what another nexus has aborted */
+	bool separate_sets;    /* TST 001b: a task set for each I_T nexus, not one for all */
+	enum scsi_qerr qerr;   /* QERR */
 	struct scsi_space_mode space;
 };
 
@@ -40,6 +45,8 @@ struct scsi_lu_view {
 	bool descriptor_sense; /* D_SENSE */
 	bool swp;	       /* SWP: write protection beside read_only */
 	bool tas;	       /* TAS */
+	bool separate_sets;    /* TST */
+	enum scsi_qerr qerr;
 	struct scsi_space_mode space;
 	struct scsi_mode saved_mode; /* what a LU reset brings back */
 	bool thin;		     /* LBPME: UNMAP is offered */
@@ -66,6 +73,7 @@ struct scsi_lu {
 	pthread_mutex_t pr_lock;	    /* one PERSISTENT RESERVE OUT at a time; before lock */
 	char *state_dir;       /* where state that outlives the process is kept; NULL: nowhere */
 	struct scsi_gate gate; /* what touches the medium passes it: scsi/order.h */
+	atomic_uint n_aca;     /* nexuses with an ACA condition: scsi/aca.h; under lock */
 	/* of FORMAT UNIT and SANITIZE: scsi/sbc/background.h */
 	atomic_uint barred;	  /* the sense code that keeps commands from the medium; 0: none */
 	atomic_uint job_progress; /* of 65536 */
@@ -186,7 +194,13 @@ struct scsi_itl {
 	struct list parts;		/* of task management functions that wait for tasks here */
 	unsigned n_ordered;		/* tasks with ORDERED */
 	unsigned n_held;		/* tasks that wait for older ones: scsi/order.h */
-	struct list leaving_node;	/* in nexus->leaving, once the LUN is gone */
+	/* Auto contingent allegiance, scsi/aca.h: changed under lu->lock, the first by its thread
+	 */
+	bool aca;	    /* its own condition */
+	bool resuming;	    /* resume is posted */
+	unsigned n_blocked; /* tasks that wait for the end of a condition */
+	struct engine_post resume;
+	struct list leaving_node; /* in nexus->leaving, once the LUN is gone */
 	bool leaving;
 	bool prevents;	       /* PREVENT ALLOW MEDIUM REMOVAL; under lu->lock */
 	uint64_t pr_serial;    /* of the struct scsi_pr that pr_right was found in; its thread */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* I_T nexuses, and their pairs with LUs: unit attentions and task sets. */
+#include "scsi/aca.h"
 #include "scsi/alua/alua.h"
 #include "scsi/counters.h"
 #include "scsi/lu_priv.h"
@@ -56,6 +57,7 @@ static void itl_leave(struct scsi_itl *itl)
 	scsi_medium_leave(itl);
 	pthread_mutex_lock(&itl->lu->lock);
 	scsi_pr_nexus_lost(itl->lu, itl->nexus);
+	scsi_aca_clear_locked(itl);
 	scsi_count_leave(itl);
 	itl->nexus = NULL;
 	list_del(&itl->lu_node);

@@ -82,7 +82,8 @@ enum { TIMEOUT_FLUSH = 600, TIMEOUT_WHOLE_MEDIUM = 86400 };
 #define NONE_3 0, 0, 0
 #define NONE_4 0, 0, 0, 0
 #define NONE_8 NONE_4, NONE_4
-#define CONTROL 0x04 /* NACA is looked at, and refused: see dispatch.c */
+#define CONTROL CONTROL_NACA /* the one bit of it that is looked at: scsi/aca.h */
+#define CONTROL_NACA 0x04
 
 /*
  * The rows, a set for each domain, in a file of its own beside the functions it names; a set ends
@@ -114,6 +115,9 @@ enum scsi_step scsi_op_check(struct scsi_task *task);
 /* Length of a CDB by its group code (6, 10, 12, 16, or 8 + byte 7 for 7Fh); 0: vendor or reserved.
  */
 unsigned scsi_cdb_len(const uint8_t *cdb);
+
+/* The CONTROL byte of a CDB, at the end or by the layout of 7Fh; 0 where no length is known. */
+uint8_t scsi_cdb_control(const uint8_t *cdb);
 
 /* Allocation lengths of data-in commands: need_in becomes the field's value. */
 enum scsi_step scsi_plan_alloc8_at4(struct scsi_task *task);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See order.h. All of it on the thread of the nexus; only the gate knows of others. */
 #include "scsi/order.h"
-#include "scsi/lu_priv.h"
+#include "scsi/aca.h"
 #include <assert.h>
 
 static enum scsi_order order_of(const struct scsi_task *task)
@@ -12,6 +12,7 @@ static enum scsi_order order_of(const struct scsi_task *task)
 	case ATTR_ORDERED:
 		return ORDER_ALONE;
 	case ATTR_HEAD_OF_QUEUE:
+	case ATTR_ACA: /* what is older is blocked */
 		return ORDER_FIRST;
 	default:
 		return ORDER_AFTER_ORDERED;
@@ -67,6 +68,8 @@ static bool enter_gate(struct scsi_task *task)
 
 bool scsi_order_admit(struct scsi_task *task)
 {
+	if (task->itl && scsi_aca_is_near(task) && scsi_aca_block(task))
+		return false;
 	if (task->order == ORDER_NONE)
 		return true;
 	if (waits_for_older(task)) {
@@ -93,21 +96,30 @@ static void held_no_more(struct engine_post *post)
 		scsi_task_admitted(task);
 }
 
+static void wait_no_more(struct scsi_task *task)
+{
+	task->pass.post.run = held_no_more;
+	engine_post(task->nexus->engine, &task->pass.post);
+}
+
 static void let_go(struct scsi_task *task)
 {
 	task->held = false;
 	task->itl->n_held--;
-	task->pass.post.run = held_no_more;
-	engine_post(task->nexus->engine, &task->pass.post);
+	wait_no_more(task);
 }
 
 void scsi_order_cancel(struct scsi_task *task)
 {
 	assert(task->aborted);
-	if (task->held)
+	if (task->held) {
 		let_go(task);
-	else if (task->order != ORDER_NONE)
+	} else if (task->blocked) {
+		scsi_aca_unblock(task);
+		wait_no_more(task);
+	} else if (task->order != ORDER_NONE) {
 		scsi_gate_cancel(&task->lu->gate, &task->pass);
+	}
 }
 
 void scsi_order_end(struct scsi_task *task)

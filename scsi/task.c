@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A command's way: what may stop it, its function, its medium, its answer. */
 #include "scsi/task.h"
+#include "scsi/aca.h"
 #include "scsi/alua/alua.h"
 #include "scsi/counters.h"
 #include "scsi/lu_priv.h"
@@ -151,9 +152,11 @@ static enum scsi_step check_attention(struct scsi_task *task)
 	return code == SENSE_NONE ? SCSI_READY : scsi_check(task, code);
 }
 
-/* ACA is for the time of an ACA condition, which no command can ask for: see NACA in dispatch.c. */
+/* The attribute ACA is for the time of an ACA condition. */
 static enum scsi_step check_attr(struct scsi_task *task)
 {
+	if (task->itl && scsi_aca_is_near(task))
+		return scsi_aca_check(task);
 	return task->attr >= ATTR_ACA ? scsi_check(task, SENSE_INVALID_MESSAGE) : SCSI_READY;
 }
 
@@ -195,7 +198,7 @@ enum scsi_step scsi_task_begin(struct scsi_task *task)
 	task->skip = task->cut = 0;
 	task->own = NULL;
 	task->aborted = task->pending = task->tell_aborted = false;
-	task->held = task->carries_on = false;
+	task->held = task->blocked = task->carries_on = false;
 	task->order = ORDER_NONE;
 	task->pass.state = GATE_OUTSIDE;
 	task->lba = task->n_blocks = 0;
@@ -244,8 +247,13 @@ enum scsi_step scsi_task_run(struct scsi_task *task)
 	return step;
 }
 
+/* An ACA condition may have come while it waited for its turn, which it gives up then. */
 void scsi_task_admitted(struct scsi_task *task)
 {
+	if (!task->aborted && scsi_aca_is_near(task) && scsi_aca_block(task)) {
+		scsi_order_leave(task);
+		return;
+	}
 	if (task->aborted || task_work(task) != SCSI_PENDING)
 		task_done(task);
 }
@@ -270,6 +278,8 @@ void scsi_task_end(struct scsi_task *task)
 		return;
 	scsi_count_end(task);
 	scsi_order_end(task);
+	if (task->status == STATUS_CHECK_CONDITION && !task->aborted)
+		scsi_aca_fault(task);
 	scsi_tmf_task_ended(task->itl, task);
 	scsi_itl_task_ended(task->itl); /* which may end the pair */
 }

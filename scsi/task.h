@@ -97,6 +97,7 @@ struct scsi_task {
 	bool aborted, pending;
 	bool tell_aborted; /* aborted for another nexus, which TAS says is to be told */
 	bool held;	   /* waits for older tasks of its I_T_L nexus */
+	bool blocked;	   /* waits for the end of an ACA condition: scsi/aca.h */
 	bool carries_on;   /* its steps go on to the end, aborted or not, whatever io_res is */
 	enum scsi_order order;
 	struct scsi_gate_pass pass; /* of lu->gate */

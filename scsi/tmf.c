@@ -5,6 +5,7 @@
  * when all its parts are.
  */
 #include "scsi/tmf.h"
+#include "scsi/aca.h"
 #include "scsi/copy/copy.h"
 #include "scsi/lu_priv.h"
 #include "scsi/medium.h"
@@ -19,14 +20,17 @@ static const struct function {
 	bool resets;  /* the state of the LU goes back as well */
 	enum { TELL_NOBODY, TELL_ALL, TELL_LOSERS } tells;
 	enum scsi_attention attention;
+	bool clears_aca;
 } functions[] = {
 	[TMF_ABORT_TASK] = {.tells = TELL_NOBODY},
 	[TMF_ABORT_TASK_SET] = {.tells = TELL_NOBODY},
 	[TMF_CLEAR_TASK_SET] = {true, .tells = TELL_LOSERS, .attention = UA_COMMANDS_CLEARED},
-	[TMF_LU_RESET] = {true, false, true, TELL_ALL, UA_LU_RESET},
-	[TMF_TARGET_RESET] = {true, true, true, TELL_ALL, UA_BUS_RESET},
-	[TMF_NEXUS_RESET] = {false, true, false, TELL_ALL, UA_NEXUS_LOSS},
-	[TMF_PREEMPT] = {true, .tells = TELL_LOSERS, .attention = UA_COMMANDS_CLEARED},
+	[TMF_LU_RESET] = {true, false, true, TELL_ALL, UA_LU_RESET, true},
+	[TMF_TARGET_RESET] = {true, true, true, TELL_ALL, UA_BUS_RESET, true},
+	[TMF_NEXUS_RESET] = {false, true, false, TELL_ALL, UA_NEXUS_LOSS, true},
+	[TMF_CLEAR_ACA] = {.tells = TELL_NOBODY, .clears_aca = true},
+	[TMF_PREEMPT] = {true, .tells = TELL_LOSERS, .attention = UA_COMMANDS_CLEARED,
+			 .clears_aca = true},
 };
 
 struct part {
@@ -50,6 +54,8 @@ static bool in_reach(const struct part *part, const struct scsi_task *task)
 		return false;
 	if (part->tmf->spares && part->tmf->spares(part->tmf, task))
 		return false;
+	if (part->function == &functions[TMF_CLEAR_ACA])
+		return task->attr == ATTR_ACA;
 	return !part->one_task || task->tag == part->tag;
 }
 
@@ -162,6 +168,8 @@ static void part_run(struct engine_post *post)
 	/* The transport may end this task or others at once: so look anew each time. */
 	while ((task = next_to_abort(part)))
 		scsi_task_abort(task, part->tas);
+	if (part->function->clears_aca) /* now that what it blocked is aborted */
+		scsi_aca_clear(part->itl);
 	part_waits_less(part);
 }
 
@@ -192,6 +200,8 @@ static bool part_wanted(const struct scsi_tmf *tmf, const struct scsi_itl *itl)
 {
 	if (tmf->reaches)
 		return tmf->reaches(tmf, itl);
+	if (tmf->function == TMF_CLEAR_TASK_SET && scsi_lu_view(itl->lu)->separate_sets)
+		return itl->nexus == tmf->nexus;
 	return functions[tmf->function].others || itl->nexus == tmf->nexus;
 }
 
@@ -260,6 +270,8 @@ static void start_parts(struct scsi_tmf *tmf, struct list *parts)
 		list_del(&part->node);
 		if (part->own)
 			part_tell(part, 0); /* now: its next command is to hear of it */
+		if (part->own && tmf->function == TMF_CLEAR_ACA)
+			scsi_aca_clear(part->itl); /* likewise */
 		if (part->own && part->function->resets)
 			lu_reset(tmf, part->itl->lu);
 		engine_post(part->engine, &part->post);

@@ -19,7 +19,8 @@ enum scsi_tmf_function {
 	TMF_LU_RESET,
 	TMF_TARGET_RESET, /* every LU of the target; hard reset */
 	TMF_NEXUS_RESET,  /* I_T NEXUS RESET: every LU, tasks of this nexus */
-	TMF_PREEMPT,	  /* no function of an initiator's: the end of PREEMPT AND ABORT */
+	TMF_CLEAR_ACA,
+	TMF_PREEMPT, /* no function of an initiator's: the end of PREEMPT AND ABORT */
 	TMF_QUERY_TASK,
 	TMF_QUERY_TASK_SET,
 	TMF_QUERY_ASYNC_EVENT,

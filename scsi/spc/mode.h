@@ -21,6 +21,8 @@ struct mode_page {
 	const uint8_t *changeable; /* a mask for the body; NULL: nothing is */
 	void (*apply)(struct scsi_mode *mode, const uint8_t *body); /* NULL, likewise */
 	bool (*offered)(const struct scsi_lu *lu);		    /* NULL: yes */
+	/* Whether changeable bits have a value that cannot be, and where; NULL: they cannot. */
+	bool (*wrong)(const uint8_t *body, unsigned *ret_byte, uint8_t *ret_bits);
 };
 
 /* In the order that they are returned in: ascending. */

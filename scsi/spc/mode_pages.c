@@ -64,34 +64,48 @@ static void apply_caching(struct scsi_mode *mode, const uint8_t *body)
 /* ---- 0A: control ---- */
 
 enum {
-	D_SENSE = 0x04,			/* byte 0 of the body */
+	TST_SEPARATE = 0x20, /* byte 0 of the body: TST 001b */
+	D_SENSE = 0x04,
 	GLTSD = 0x02,			/* no log parameter is saved */
 	UNRESTRICTED_REORDERING = 0x10, /* byte 1 */
-	SWP = 0x08,			/* byte 2 */
-	TAS = 0x40,			/* byte 3 */
+	QERR = 0x06,
+	QERR_SHIFT = 1,
+	SWP = 0x08, /* byte 2 */
+	TAS = 0x40, /* byte 3 */
 
 	TCMOS = 0x04, /* 0A/01, byte 0: the clock of the host sets the timestamp, */
 	SCSIP = 0x02, /* and SET TIMESTAMP takes precedence */
 	IALUAE = 0x01,
 };
 
-static const uint8_t control_mask[0x0a] = {D_SENSE, 0, SWP, TAS};
+static const uint8_t control_mask[0x0a] = {TST_SEPARATE | D_SENSE, QERR, SWP, TAS};
 
 static void page_control(const struct mode_source *from, uint8_t *body)
 {
 	const struct scsi_mode *mode = from->mode;
 
-	body[0] = GLTSD | (mode->descriptor_sense ? D_SENSE : 0);
-	body[1] = UNRESTRICTED_REORDERING;
+	body[0] = GLTSD | (mode->descriptor_sense ? D_SENSE : 0) |
+		  (mode->separate_sets ? TST_SEPARATE : 0);
+	body[1] = (uint8_t)(UNRESTRICTED_REORDERING | mode->qerr << QERR_SHIFT);
 	body[2] = mode->swp ? SWP : 0;
 	body[3] = mode->tas ? TAS : 0;
 }
 
 static void apply_control(struct scsi_mode *mode, const uint8_t *body)
 {
+	mode->separate_sets = body[0] & TST_SEPARATE;
 	mode->descriptor_sense = body[0] & D_SENSE;
+	mode->qerr = (enum scsi_qerr)((body[1] & QERR) >> QERR_SHIFT);
 	mode->swp = body[2] & SWP;
 	mode->tas = body[3] & TAS;
+}
+
+/* QERR 10b is reserved. */
+static bool wrong_control(const uint8_t *body, unsigned *ret_byte, uint8_t *ret_bits)
+{
+	*ret_byte = 1;
+	*ret_bits = QERR;
+	return (body[1] & QERR) == 2 << QERR_SHIFT;
 }
 
 static void page_control_extension(const struct mode_source *from, uint8_t *body)
@@ -159,7 +173,7 @@ const struct mode_page mode_pages[] = {
 	{0x01, 0, 0x0a, page_recovery, recovery_mask, apply_recovery, sbc_space_is_known},
 	{0x02, 0, 0x0e, page_empty},
 	{0x08, 0, 0x12, page_caching, caching_mask, apply_caching},
-	{0x0a, 0, 0x0a, page_control, control_mask, apply_control},
+	{0x0a, 0, 0x0a, page_control, control_mask, apply_control, .wrong = wrong_control},
 	{0x0a, 0x01, 0x1c, page_control_extension},
 	{0x1a, 0, 0x26, page_empty},
 	{0x1c, 0, 0x0a, page_exceptions},

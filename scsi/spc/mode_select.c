@@ -101,7 +101,8 @@ static enum scsi_step check_body(struct scsi_task *task, struct mode_change *cha
 				 const struct mode_page *page, const uint8_t *body, size_t at)
 {
 	const struct mode_source from = {task->nexus->target, task->lu, &change->mode};
-	uint8_t now[MODE_PAGE_MAX] = {0};
+	uint8_t now[MODE_PAGE_MAX] = {0}, wrong_bits;
+	unsigned wrong_at;
 
 	page->build(&from, now);
 	for (unsigned i = 0; i < page->len; i++) {
@@ -111,6 +112,8 @@ static enum scsi_step check_body(struct scsi_task *task, struct mode_change *cha
 		if (wrong)
 			return scsi_check_param(task, (unsigned)at + i, wrong);
 	}
+	if (page->wrong && page->wrong(body, &wrong_at, &wrong_bits))
+		return scsi_check_param(task, (unsigned)at + wrong_at, wrong_bits);
 	if (page->apply)
 		page->apply(&change->mode, body);
 	return SCSI_READY;

@@ -129,6 +129,7 @@ enum scsi_step spc_report_tmf(struct scsi_task *task)
 		REPD = 0x80,
 		ATS = 0x80,   /* ABORT TASK */
 		ATSS = 0x40,  /* ABORT TASK SET */
+		CACAS = 0x20, /* CLEAR ACA */
 		CTSS = 0x10,  /* CLEAR TASK SET */
 		LURS = 0x08,  /* LOGICAL UNIT RESET */
 		QTS = 0x04,   /* QUERY TASK */
@@ -138,7 +139,7 @@ enum scsi_step spc_report_tmf(struct scsi_task *task)
 		SHORT_LEN = 4,
 		LONG_LEN = 16,
 	};
-	uint8_t buf[LONG_LEN] = {ATS | ATSS | CTSS | LURS | QTS, QAES | QTSS | ITNRS};
+	uint8_t buf[LONG_LEN] = {ATS | ATSS | CACAS | CTSS | LURS | QTS, QAES | QTSS | ITNRS};
 
 	if (!(task->cdb[2] & REPD))
 		return scsi_reply(task, buf, SHORT_LEN);

@@ -124,7 +124,7 @@ def every_function_code_is_answered(place):
             assert answer.opcode in (wire.TMF_RSP, wire.REJECT), f"{byte:#x}: {answer}"
             if answer.opcode == wire.TMF_RSP:
                 expected = {ABORT_TASK: (NO_TASK,), ABORT_TASK_SET: (COMPLETE,),
-                            CLEAR_ACA: (NOT_SUPPORTED, COMPLETE), CLEAR_TASK_SET: (COMPLETE,),
+                            CLEAR_ACA: (COMPLETE,), CLEAR_TASK_SET: (COMPLETE,),
                             LUN_RESET: (COMPLETE,), WARM_RESET: (COMPLETE,),
                             8: (NO_REASSIGN, NOT_SUPPORTED)}.get(byte & 0x7F, (NOT_SUPPORTED,))
                 assert answer.bhs[2] in expected, f"function {byte:#x}: response {answer.bhs[2]}"
@@ -132,3 +132,45 @@ def every_function_code_is_answered(place):
                 equal(byte & 0x80, 0, "F bit of a rejected function")
             session.ping()
             session.logout()
+
+
+NACA, BUSY, ACA_ACTIVE, SIMPLE, ACA = 0x04, 0x08, 0x30, 1, 4
+FAILS_WITH_NACA = bytes([0x28, 0, 0x7F, 0, 0, 0, 0, 0, 1, NACA])  # READ past the end
+
+
+def status(session, cdb, attr=SIMPLE, read_len=0):
+    return session.finish(session.send(session.scsi(cdb, attr=attr, edtl=read_len,
+                                                    read=read_len > 0))).status
+
+
+@promise
+def aca_keeps_all_away_until_it_is_cleared(place):
+    """SAM-5: auto contingent allegiance, cleared by CLEAR ACA of the faulted I_T nexus."""
+    with place.serve() as server:
+        session, other = login(server, keys=R2T_ONLY), login(server, name=NAME + ".other")
+        waits, ttt = held_write(session)
+        equal(status(session, FAILS_WITH_NACA, read_len=512), 2, "a READ past the end")
+        equal(status(session, TUR), ACA_ACTIVE, "a SIMPLE command of the faulted nexus")
+        equal(status(session, TUR, ACA), 0, "one with the ACA attribute")
+        equal(status(other, TUR), BUSY, "a command of another nexus")
+        equal(status(other, FAILS_WITH_NACA, read_len=512), ACA_ACTIVE, "one with NACA")
+        equal(manage(other, CLEAR_ACA), COMPLETE, "CLEAR ACA of another nexus")
+        session.send_burst(waits.itt, ttt, b"\x66" * 4096, 0, 4096)
+        equal(status(session, TUR), ACA_ACTIVE, "still a SIMPLE command")
+        equal(manage(session, CLEAR_ACA), COMPLETE, "CLEAR ACA")
+        equal(session.expect(wire.SCSI_RSP, waits.itt).bhs[3], 0, "status of the blocked write")
+        equal(status(other, TUR), 0, "a command of another nexus")
+        equal_bytes(other.read(0, 8), b"\x66" * 4096, "what the blocked write has written")
+        session.logout()
+        other.logout()
+
+
+@promise
+def aca_ends_with_its_session(place):
+    with place.serve() as server:
+        session, other = login(server), login(server, name=NAME + ".other")
+        equal(status(session, FAILS_WITH_NACA, read_len=512), 2, "a READ past the end")
+        equal(status(other, TUR), BUSY, "a command of another nexus")
+        session.logout()
+        equal(status(other, TUR), 0, "the same when the session has ended")
+        other.logout()

@@ -6,7 +6,7 @@
  * Input: for each command a byte of choices, 16 bytes of CDB, a byte for the length of the
  * data-out in units of 16 bytes, and the data-out.
  */
-#include "scsi/lu_priv.h"
+#include "scsi/aca.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -143,9 +143,11 @@ static void reset(void)
 		medium[i] = (uint8_t)(i * 5 + i / 512);
 	for (unsigned i = 0; i < target->map->n; i++) {
 		atomic_store(&target->map->all[i].lu->stopped, false);
-		for (unsigned j = 0; j < 2; j++)
+		for (unsigned j = 0; j < 2; j++) {
+			scsi_aca_clear(scsi_nexus_itl(nexuses[j], i));
 			atomic_store(&scsi_nexus_itl(nexuses[j], i)->attentions,
 				     i == 3 ? 1u << UA_POWER_ON : 0);
+		}
 	}
 }
 
@@ -211,6 +213,9 @@ static bool is_a_status(const struct scsi_task *task)
 	case STATUS_RESERVATION_CONFLICT: /* the one nexus: PERSISTENT RESERVE OUT with a wrong key
 					   */
 		return true;
+	case STATUS_ACA_ACTIVE: /* after a CHECK CONDITION to a command with NACA */
+	case STATUS_BUSY:
+		return task->lu && atomic_load(&task->lu->n_aca);
 	default:
 		return false;
 	}

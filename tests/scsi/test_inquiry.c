@@ -34,7 +34,7 @@ static void standard_data(void **state)
 	assert_int_equal(a->data[0], 0x00);
 	assert_int_equal(a->data[1], 0x00);
 	assert_int_equal(a->data[2], 0x06);
-	assert_int_equal(a->data[3], 0x12);
+	assert_int_equal(a->data[3], 0x32); /* NORMACA, HISUP, format 2 */
 	assert_int_equal(a->data[4], 96 - 5);
 	assert_int_equal(a->data[5], 0x08); /* 3PC */
 	assert_int_equal(a->data[7], 0x02);

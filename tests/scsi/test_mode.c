@@ -157,7 +157,7 @@ static void what_is_changeable(void **state)
 		if (a->data[at] == 0x08)
 			expected[0] = 0x04; /* WCE */
 		if (a->data[at] == 0x0a)
-			memcpy(expected, (const uint8_t[]){0x04, 0, 0x08, 0x40}, 4);
+			memcpy(expected, (const uint8_t[]){0x24, 0x06, 0x08, 0x40}, 4);
 		assert_int_equal(a->data[at], all_pages[at - 4]);
 		assert_int_equal(a->data[at + 1], all_pages[at - 3]);
 		assert_memory_equal(a->data + at + 2, expected, a->data[at + 1]);

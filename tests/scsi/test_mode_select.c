@@ -288,7 +288,7 @@ static void unchangeable_bits(void **state)
 			harness_settle(&h);
 		}
 	}
-	assert_int_equal(n_changed, 4);
+	assert_int_equal(n_changed, 7);
 	assert_true(n_refused > 600);
 	harness_stop(&h);
 }

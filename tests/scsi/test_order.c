@@ -4,93 +4,27 @@
  * and what becomes of commands that are aborted while they wait.
  */
 #include "scsi/lu_priv.h"
+#include "tests/scsi/command_kit.h"
 #include "tests/scsi/fake_store.h"
-#include "tests/scsi/harness.h"
 #include "util/bytes.h"
 #include <string.h>
 
 enum { INQUIRY = 0x12, READ_10 = 0x28, WRITE_10 = 0x2a, COMPARE_AND_WRITE = 0x89 };
 enum { A, B }; /* the nexuses */
 
-/* ---- a transport that keeps commands under way ---- */
-
-struct command {
-	struct scsi_task task;
-	uint8_t buf[1024];
-	struct iovec iov;
-	bool running, done, aborted, told, ended;
-	unsigned nth; /* the how manieth to be done */
-};
-
 static struct harness h;
-static atomic_uint n_done;
-static uint64_t next_tag;
-
-static void command_end(struct command *c)
-{
-	assert_false(c->ended);
-	c->ended = true;
-	scsi_task_end(&c->task);
-}
-
-static void command_done(struct scsi_task *task)
-{
-	struct command *c = container_of(task, struct command, task);
-
-	assert_true(c->running && !c->done);
-	c->done = true;
-	c->nth = ++n_done;
-	c->told = c->aborted && task->tell_aborted;
-	command_end(c);
-}
-
-static void command_aborted(struct scsi_task *task)
-{
-	struct command *c = container_of(task, struct command, task);
-
-	assert_true(task->aborted);
-	c->aborted = true;
-	if (task->pending)
-		return;
-	c->told = task->tell_aborted;
-	command_end(c);
-}
-
-static const struct scsi_transport transport = {.done = command_done, .aborted = command_aborted};
 
 /* Begins it; its data is yet to come. */
 static void begin(struct command *c, unsigned nexus, uint8_t opcode, enum scsi_attr attr)
 {
-	bool caw = opcode == COMPARE_AND_WRITE, writes = opcode == WRITE_10 || caw;
-	uint32_t len = caw ? 1024 : 512;
-
-	*c = (struct command){.task = {.transport = &transport,
-				       .nexus = h.nexus[nexus],
-				       .tag = ++next_tag,
-				       .attr = attr,
-				       .cdb = {opcode},
-				       .cdb_len = 16,
-				       .expect_in = writes ? 0 : len,
-				       .expect_out = writes ? len : 0}};
-	c->task.cdb[opcode == INQUIRY ? 4 : caw ? 13 : 8] = opcode == INQUIRY ? 96 : 1;
-	assert_int_equal(scsi_task_begin(&c->task), SCSI_READY);
-	c->iov = (struct iovec){c->buf, len};
-	c->task.iov = &c->iov;
-	c->task.n_iov = 1;
-}
-
-/* Its data has come. */
-static void run(struct command *c)
-{
-	c->running = true;
-	if (scsi_task_run(&c->task) != SCSI_PENDING)
-		command_done(&c->task);
+	command_prepare(c, &h, nexus, opcode, attr);
+	assert_int_equal(command_begin(c), SCSI_READY);
 }
 
 static void start_one(struct command *c, unsigned nexus, uint8_t opcode, enum scsi_attr attr)
 {
 	begin(c, nexus, opcode, attr);
-	run(c);
+	command_run(c);
 }
 
 static void turn(void)
@@ -117,7 +51,7 @@ static int start(void **state)
 	harness_map(&h, 0, &cfg);
 	harness_settle(&h);
 	fake.hold = true;
-	n_done = 0;
+	command_kit_reset();
 	return 0;
 }
 
@@ -150,7 +84,7 @@ static void ordered_waits_for_all_older_ones(void **state)
 	release();
 	assert_true(read.done);
 	assert_int_equal(fake.n_held, 0); /* the write has not got its data yet */
-	run(&write);
+	command_run(&write);
 	assert_int_equal(fake.n_held, 1);
 	assert_int_equal(fake.kind, DUOTGT_IO_WRITE);
 	release();
@@ -173,7 +107,7 @@ static void younger_ones_wait_for_ordered_ones_data(void **state)
 	start_one(&again, A, READ_10, ATTR_UNTAGGED);
 	assert_int_equal(fake.n_held, 0);
 	memset(write.buf, 0x77, 512);
-	run(&write);
+	command_run(&write);
 	release();
 	assert_true(write.done);
 	assert_int_equal(fake.n_held, 2); /* side by side again */
@@ -207,7 +141,7 @@ static void head_of_queue_waits_for_none(void **state)
 	assert_int_equal(fake.n_held, 1);
 	release();
 	assert_true(head.done && !ordered.done);
-	run(&write);
+	command_run(&write);
 	release();
 	release();
 	assert_true(ordered.done);
@@ -223,13 +157,13 @@ static void what_needs_no_medium_is_out_of_it(void **state)
 	assert_true(inquiry.done);
 	start_one(&inquiry, A, INQUIRY, ATTR_ORDERED);
 	assert_true(inquiry.done);
-	run(&write);
+	command_run(&write);
 	release();
 	begin(&inquiry, A, INQUIRY, ATTR_SIMPLE);
 	start_one(&ordered, A, READ_10, ATTR_ORDERED); /* nor is it waited for */
 	assert_int_equal(fake.n_held, 1);
 	release();
-	run(&inquiry);
+	command_run(&inquiry);
 	assert_true(ordered.done && inquiry.done);
 	start_one(&caw, A, COMPARE_AND_WRITE, ATTR_SIMPLE);
 	start_one(&inquiry, B, INQUIRY, ATTR_SIMPLE);
@@ -268,15 +202,11 @@ static void other_attributes_are_refused(void **state)
 
 	(void)state;
 	for (unsigned attr = ATTR_ACA; attr < 8; attr++) {
-		c = (struct command){.task = {.transport = &transport,
-					      .nexus = h.nexus[A],
-					      .attr = (enum scsi_attr)attr,
-					      .cdb_len = 16}};
-		assert_int_equal(scsi_task_begin(&c.task), SCSI_DONE);
+		command_prepare(&c, &h, A, READ_10, (enum scsi_attr)attr);
+		assert_int_equal(command_begin(&c), SCSI_DONE);
 		assert_int_equal(c.task.status, STATUS_CHECK_CONDITION);
 		assert_int_equal(c.task.sense.key, KEY_ILLEGAL_REQUEST);
 		assert_int_equal(c.task.sense.asc, 0x49);
-		command_end(&c);
 	}
 }
 
@@ -332,7 +262,7 @@ static void other_nexus_data_is_not_waited_for(void **state)
 	begin(&write, B, WRITE_10, ATTR_SIMPLE);
 	start_one(&ordered, A, READ_10, ATTR_ORDERED);
 	assert_int_equal(fake.n_held, 1);
-	run(&write);
+	command_run(&write);
 	assert_int_equal(fake.n_held, 1);
 	release();
 	release();
@@ -342,38 +272,6 @@ static void other_nexus_data_is_not_waited_for(void **state)
 
 /* ---- task management ---- */
 
-struct function {
-	struct scsi_tmf tmf;
-	bool done;
-};
-
-static void function_done(struct scsi_tmf *tmf)
-{
-	container_of(tmf, struct function, tmf)->done = true;
-}
-
-static void function_start(struct function *f, unsigned nexus, enum scsi_tmf_function function,
-			   uint64_t tag)
-{
-	*f = (struct function){.tmf = {.function = function,
-				       .nexus = h.nexus[nexus],
-				       .lun = scsi_lun_encode(0),
-				       .tag = tag,
-				       .done = function_done}};
-	scsi_tmf_start(&f->tmf);
-	assert_false(f->done);
-}
-
-static enum scsi_tmf_response function_play(unsigned nexus, enum scsi_tmf_function function,
-					    uint64_t tag)
-{
-	struct function f;
-
-	function_start(&f, nexus, function, tag);
-	harness_wait(&h, &f.done);
-	return f.tmf.response;
-}
-
 static void who_waits_can_be_aborted(void **state)
 {
 	struct command read, caw, late, write, ordered, last;
@@ -382,7 +280,7 @@ static void who_waits_can_be_aborted(void **state)
 	start_one(&read, A, READ_10, ATTR_SIMPLE);
 	start_one(&caw, B, COMPARE_AND_WRITE, ATTR_SIMPLE); /* waits at the gate */
 	start_one(&late, A, READ_10, ATTR_SIMPLE);	    /* behind it */
-	assert_int_equal(function_play(B, TMF_ABORT_TASK, caw.task.tag), TMF_COMPLETE);
+	assert_int_equal(function_play(&h, B, TMF_ABORT_TASK, caw.task.tag), TMF_COMPLETE);
 	assert_true(caw.aborted && caw.ended && !caw.told);
 	assert_int_equal(fake.n_held, 2); /* late has gone in */
 	release();
@@ -392,10 +290,10 @@ static void who_waits_can_be_aborted(void **state)
 	begin(&write, A, WRITE_10, ATTR_SIMPLE);
 	start_one(&ordered, A, READ_10, ATTR_ORDERED); /* waits for the write */
 	start_one(&last, A, READ_10, ATTR_SIMPLE);     /* and this for that */
-	assert_int_equal(function_play(A, TMF_ABORT_TASK, ordered.task.tag), TMF_COMPLETE);
+	assert_int_equal(function_play(&h, A, TMF_ABORT_TASK, ordered.task.tag), TMF_COMPLETE);
 	assert_true(ordered.aborted && ordered.ended);
 	assert_int_equal(fake.n_held, 1); /* last */
-	run(&write);
+	command_run(&write);
 	release();
 	assert_true(write.done && last.done);
 }
@@ -413,7 +311,7 @@ static void abort_may_meet_admission(void **state)
 		start_one(&caw, B, COMPARE_AND_WRITE, ATTR_SIMPLE);
 		if (i)
 			fake_release(); /* the read ends first, and lets it in */
-		function_start(&f, B, TMF_ABORT_TASK, caw.task.tag);
+		function_start(&f, &h, B, TMF_ABORT_TASK, caw.task.tag);
 		fake_release();
 		turn();
 		assert_true(f.done && read.done && caw.ended);
@@ -437,7 +335,7 @@ static void reset_clears_the_line(void **state)
 	begin(&write, B, WRITE_10, ATTR_SIMPLE);
 	start_one(&ordered, B, READ_10, ATTR_ORDERED);
 	start_one(&held, B, READ_10, ATTR_SIMPLE);
-	function_start(&f, A, TMF_LU_RESET, 0);
+	function_start(&f, &h, A, TMF_LU_RESET, 0);
 	turn();
 	assert_false(f.done); /* the read is in the store */
 	for (unsigned i = 0; i < 3; i++)
@@ -474,7 +372,7 @@ static void with_tas_losers_are_told(void **state)
 		start_one(&in_store, B, READ_10, ATTR_SIMPLE);
 		start_one(&waits, B, COMPARE_AND_WRITE, ATTR_SIMPLE);
 		begin(&collects, B, WRITE_10, ATTR_SIMPLE);
-		function_start(&f, A, functions[i], 0);
+		function_start(&f, &h, A, functions[i], 0);
 		turn();
 		assert_false(f.done);
 		release();
@@ -497,33 +395,33 @@ static void queries_tell_what_is_there(void **state)
 	struct function f;
 
 	(void)state;
-	assert_int_equal(function_play(A, TMF_QUERY_TASK_SET, 0), TMF_COMPLETE);
+	assert_int_equal(function_play(&h, A, TMF_QUERY_TASK_SET, 0), TMF_COMPLETE);
 	start_one(&read, A, READ_10, ATTR_SIMPLE);
 	start_one(&waits, A, COMPARE_AND_WRITE, ATTR_SIMPLE);
-	assert_int_equal(function_play(A, TMF_QUERY_TASK, read.task.tag), TMF_SUCCEEDED);
-	assert_int_equal(function_play(A, TMF_QUERY_TASK, waits.task.tag), TMF_SUCCEEDED);
-	assert_int_equal(function_play(A, TMF_QUERY_TASK, 4711), TMF_COMPLETE);
-	assert_int_equal(function_play(B, TMF_QUERY_TASK, read.task.tag), TMF_COMPLETE);
-	assert_int_equal(function_play(A, TMF_QUERY_TASK_SET, 0), TMF_SUCCEEDED);
-	assert_int_equal(function_play(B, TMF_QUERY_TASK_SET, 0), TMF_COMPLETE);
+	assert_int_equal(function_play(&h, A, TMF_QUERY_TASK, read.task.tag), TMF_SUCCEEDED);
+	assert_int_equal(function_play(&h, A, TMF_QUERY_TASK, waits.task.tag), TMF_SUCCEEDED);
+	assert_int_equal(function_play(&h, A, TMF_QUERY_TASK, 4711), TMF_COMPLETE);
+	assert_int_equal(function_play(&h, B, TMF_QUERY_TASK, read.task.tag), TMF_COMPLETE);
+	assert_int_equal(function_play(&h, A, TMF_QUERY_TASK_SET, 0), TMF_SUCCEEDED);
+	assert_int_equal(function_play(&h, B, TMF_QUERY_TASK_SET, 0), TMF_COMPLETE);
 	assert_false(read.aborted || waits.aborted);
 	release();
 	release();
 	release();
 	assert_true(read.done && waits.done);
-	assert_int_equal(function_play(A, TMF_QUERY_TASK, read.task.tag), TMF_COMPLETE);
+	assert_int_equal(function_play(&h, A, TMF_QUERY_TASK, read.task.tag), TMF_COMPLETE);
 
-	assert_int_equal(function_play(A, TMF_QUERY_ASYNC_EVENT, 0), TMF_COMPLETE);
+	assert_int_equal(function_play(&h, A, TMF_QUERY_ASYNC_EVENT, 0), TMF_COMPLETE);
 	scsi_lu_attention(h.lus[0], UA_CAPACITY_CHANGED, h.nexus[B]);
-	function_start(&f, A, TMF_QUERY_ASYNC_EVENT, 0);
+	function_start(&f, &h, A, TMF_QUERY_ASYNC_EVENT, 0);
 	harness_wait(&h, &f.done);
 	assert_int_equal(f.tmf.response, TMF_SUCCEEDED);
 	assert_memory_equal(f.tmf.info, ((uint8_t[]){0x16, 0x2a, 0x09}), 3);
 	scsi_lu_attention(h.lus[0], UA_LU_RESET, h.nexus[B]);
-	function_start(&f, A, TMF_QUERY_ASYNC_EVENT, 0);
+	function_start(&f, &h, A, TMF_QUERY_ASYNC_EVENT, 0);
 	harness_wait(&h, &f.done);
 	assert_memory_equal(f.tmf.info, ((uint8_t[]){0x26, 0x29, 0x03}), 3);
-	assert_int_equal(function_play(B, TMF_QUERY_ASYNC_EVENT, 0), TMF_COMPLETE);
+	assert_int_equal(function_play(&h, B, TMF_QUERY_ASYNC_EVENT, 0), TMF_COMPLETE);
 	assert_check(SEND(&h, .cdb = {0}), SENSE_BUS_DEVICE_RESET); /* it was only asked about */
 }
 
@@ -537,7 +435,7 @@ static void nexus_reset_is_of_one_nexus(void **state)
 	start_one(&other, B, READ_10, ATTR_SIMPLE);
 	fake.hold = false;
 	fake_release();
-	assert_int_equal(function_play(A, TMF_NEXUS_RESET, 0), TMF_COMPLETE);
+	assert_int_equal(function_play(&h, A, TMF_NEXUS_RESET, 0), TMF_COMPLETE);
 	assert_true(own.ended && collects.aborted && !other.aborted);
 	harness_wait(&h, &other.done);
 	assert_int_equal(scsi_nexus_itl(h.nexus[A], 0)->attentions, 1 << UA_NEXUS_LOSS);
@@ -559,13 +457,12 @@ static void play_one(struct counter_thread *t, struct command *c, uint8_t opcode
 {
 	bool caw = opcode == COMPARE_AND_WRITE;
 
-	c->task = (struct scsi_task){.transport = &transport,
+	c->task = (struct scsi_task){.transport = &command_transport,
 				     .nexus = t->nexus,
 				     .cdb = {opcode},
 				     .cdb_len = 16,
 				     .expect_in = caw ? 0 : 512,
 				     .expect_out = caw ? 1024 : 0};
-	c->running = true;
 	c->done = c->aborted = c->ended = false;
 	c->task.cdb[caw ? 9 : 5] = lba;
 	c->task.cdb[caw ? 13 : 8] = 1;
@@ -573,8 +470,7 @@ static void play_one(struct counter_thread *t, struct command *c, uint8_t opcode
 	c->iov = (struct iovec){c->buf, caw ? 1024 : 512};
 	c->task.iov = &c->iov;
 	c->task.n_iov = 1;
-	if (scsi_task_run(&c->task) != SCSI_PENDING)
-		command_done(&c->task);
+	command_run(c);
 	while (!c->done)
 		assert_true(engine_turn(t->engine, true) >= 0);
 }
