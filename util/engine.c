@@ -187,6 +187,26 @@ void engine_send(struct engine *engine, struct engine_sock *sock, struct engine_
 	sock_queue(engine, sock, op, OP_SEND);
 }
 
+int engine_watch(struct engine *engine, struct engine_watch *watch, int fd)
+{
+	watch->op = (struct engine_op){.engine = engine, .kind = OP_WATCH, .sock = &watch->sock};
+	watch->end = (struct engine_op){.engine = engine, .kind = OP_UNWATCH};
+	watch->sock = (struct engine_sock){.fd = fd};
+	watch->ending = false;
+	watch->n_queued = 0;
+	list_init(&watch->op.node);
+	list_init(&watch->end.node);
+	list_init(&watch->sock.node);
+	return engine->ops->watch(engine, watch);
+}
+
+void engine_unwatch(struct engine *engine, struct engine_watch *watch)
+{
+	assert(!watch->ending);
+	watch->ending = true;
+	engine->ops->unwatch(engine, watch);
+}
+
 void engine_readv(struct engine *engine, struct engine_op *op, int fd, const struct iovec *iov,
 		  int n_iov, uint64_t offset)
 {

@@ -79,6 +79,22 @@ struct engine_sock {
 	struct list node;
 };
 
+/*
+ * A descriptor that is watched for news, such as a UIO device. ready runs each time it has become
+ * readable anew, and at the start if it is readable then; nobody has to read it for that. News
+ * that come quickly one after the other may make for one call.
+ */
+struct engine_watch {
+	void (*ready)(struct engine_watch *watch);
+	void (*gone)(struct engine_watch *watch); /* after engine_unwatch(), the last of it */
+
+	/* below: the engine's, until gone runs */
+	struct engine_op op, end;
+	struct engine_sock sock;
+	bool ending;
+	uint8_t n_queued; /* of the two operations */
+};
+
 /**
  * engine_new() - make an engine for the calling thread or one that is about to start
  * @kind: ENGINE_AUTO takes io_uring when the kernel offers all that engine_uring.c needs
@@ -138,6 +154,14 @@ void engine_recv_some(struct engine *engine, struct engine_sock *sock, struct en
 /* Gathered, no signal; may be short. @n_iov at most IOV_MAX. */
 void engine_send(struct engine *engine, struct engine_sock *sock, struct engine_op *op,
 		 const struct iovec *iov, int n_iov);
+
+/* ---- other descriptors ---- */
+
+/* Watches @fd, which stays the caller's. Return: 0, or -errno: it cannot be polled. */
+int engine_watch(struct engine *engine, struct engine_watch *watch, int fd);
+
+/* ready runs no more; gone will, from the loop. Once for each engine_watch(). */
+void engine_unwatch(struct engine *engine, struct engine_watch *watch);
 
 /* ---- files and block devices ---- */
 

@@ -28,6 +28,7 @@ enum {
 	WRITABLE = 2,
 	/* End of stream, an error or urgent data: a short receive does not mean empty any more. */
 	NOT_PLAIN = 4,
+	WATCHED = 8, /* no socket, but part of a struct engine_watch */
 };
 
 struct epoll_engine {
@@ -135,6 +136,40 @@ static bool run_sock_op(struct epoll_engine *ep, struct engine_op *op)
 	return true;
 }
 
+/* ---- watched descriptors ---- */
+
+static int ep_watch(struct engine *engine, struct engine_watch *watch)
+{
+	struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = &watch->sock};
+
+	watch->sock.state = WATCHED;
+	if (epoll_ctl(epoll_of(engine)->epoll_fd, EPOLL_CTL_ADD, watch->sock.fd, &event) < 0)
+		return -errno;
+	return 0;
+}
+
+static void ep_unwatch(struct engine *engine, struct engine_watch *watch)
+{
+	struct epoll_engine *ep = epoll_of(engine);
+
+	epoll_ctl(ep->epoll_fd, EPOLL_CTL_DEL, watch->sock.fd, NULL);
+	list_del(&watch->op.node); /* news that came just before */
+	list_push_back(&ep->pending, &watch->end.node);
+}
+
+static void run_watch_op(struct engine_op *op)
+{
+	if (op->kind == OP_WATCH) {
+		struct engine_watch *watch = container_of(op, struct engine_watch, op);
+
+		watch->ready(watch);
+	} else {
+		struct engine_watch *watch = container_of(op, struct engine_watch, end);
+
+		watch->gone(watch);
+	}
+}
+
 /* ---- files ---- */
 
 /* Return: whether it is complete; else a helper thread has it. */
@@ -173,7 +208,12 @@ static int run_pending(struct epoll_engine *ep)
 	while ((node = list_pop_front(&batch))) {
 		struct engine_op *op = list_entry(node, struct engine_op, node);
 
-		n += op->sock ? run_sock_op(ep, op) : run_file_op(op);
+		if (op->kind == OP_WATCH || op->kind == OP_UNWATCH) {
+			run_watch_op(op);
+			n++;
+		} else {
+			n += op->sock ? run_sock_op(ep, op) : run_file_op(op);
+		}
 	}
 	return n;
 }
@@ -223,6 +263,10 @@ static void note_events(struct epoll_engine *ep, int n)
 
 		if (!sock)
 			continue; /* the wake-up: it has ended the sleep, that is all */
+		if (sock->state & WATCHED) {
+			unpark(ep, &container_of(sock, struct engine_watch, sock)->op);
+			continue;
+		}
 		if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI))
 			sock->state |= NOT_PLAIN;
 		if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
@@ -296,6 +340,8 @@ static const struct engine_ops epoll_ops = {
 	.sock_open = ep_sock_open,
 	.sock_shutdown = ep_sock_shutdown,
 	.sock_close = ep_sock_close,
+	.watch = ep_watch,
+	.unwatch = ep_unwatch,
 	.queue = ep_queue,
 };
 

@@ -14,6 +14,8 @@ enum engine_op_kind {
 	OP_FLUSH,
 	OP_DISCARD,
 	OP_WORK,
+	OP_WATCH,
+	OP_UNWATCH,
 };
 
 struct engine_ops {
@@ -29,6 +31,9 @@ struct engine_ops {
 	int (*sock_open)(struct engine *engine, struct engine_sock *sock, int fd);
 	void (*sock_shutdown)(struct engine *engine, struct engine_sock *sock);
 	void (*sock_close)(struct engine *engine, struct engine_sock *sock);
+	/* Their operations, end and sock.fd are filled in. */
+	int (*watch)(struct engine *engine, struct engine_watch *watch);
+	void (*unwatch)(struct engine *engine, struct engine_watch *watch);
 	/* Takes an operation whose kind and arguments are filled in; it is already noted as its
 	 * socket's reader or writer. Must not complete it before the next poll. */
 	void (*queue)(struct engine *engine, struct engine_op *op);

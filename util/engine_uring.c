@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <limits.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
@@ -134,6 +135,12 @@ static void prep(struct io_uring_sqe *sqe, struct engine_op *op)
 		io_uring_prep_fallocate(sqe, op->file.fd,
 					FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 					(off_t)op->file.offset, (off_t)op->file.len);
+		break;
+	case OP_WATCH: /* multishot: looks at each wake-up, not at the level */
+		io_uring_prep_poll_multishot(sqe, op->sock->fd, POLLIN);
+		break;
+	case OP_UNWATCH:
+		io_uring_prep_cancel(sqe, &container_of(op, struct engine_watch, end)->op, 0);
 		break;
 	case OP_WORK:
 		assert(false); /* went to the helper threads */
@@ -256,6 +263,46 @@ static bool is_to_retry(struct engine_op *op, int res)
 	return (res == -EAGAIN || res == -EINTR) && op->tries++ < MAX_TRIES;
 }
 
+/* Of the two operations of a watch, either may be the last one. */
+static void watch_op_over(struct engine_watch *watch)
+{
+	if (!--watch->n_queued)
+		watch->gone(watch);
+}
+
+static void take_watch_cqe(struct uring_engine *ur, struct engine_op *op,
+			   const struct io_uring_cqe *cqe)
+{
+	struct engine_watch *watch = container_of(op, struct engine_watch, op);
+
+	if (watch->ending) {
+		if (!(cqe->flags & IORING_CQE_F_MORE))
+			watch_op_over(watch);
+		return;
+	}
+	/* The kernel ends it when completions found no room; what is no poll result is an error
+	 * that asking again would not mend. */
+	if (!(cqe->flags & IORING_CQE_F_MORE) && cqe->res >= 0)
+		list_push_back(&ur->pending, &op->node);
+	else if (!(cqe->flags & IORING_CQE_F_MORE))
+		watch->n_queued--;
+	watch->ready(watch);
+}
+
+static bool is_watch_op(const struct engine_op *op)
+{
+	return op->kind == OP_WATCH || op->kind == OP_UNWATCH;
+}
+
+static void take_watch_op(struct uring_engine *ur, struct engine_op *op,
+			  const struct io_uring_cqe *cqe)
+{
+	if (op->kind == OP_WATCH)
+		take_watch_cqe(ur, op, cqe);
+	else
+		watch_op_over(container_of(op, struct engine_watch, end));
+}
+
 /* Return: 1 when done has run. */
 static int take_cqe(struct uring_engine *ur, const struct io_uring_cqe *cqe)
 {
@@ -267,6 +314,10 @@ static int take_cqe(struct uring_engine *ur, const struct io_uring_cqe *cqe)
 	if (!op) {
 		ur->wake_armed = false;
 		return 0;
+	}
+	if (is_watch_op(op)) {
+		take_watch_op(ur, op, cqe);
+		return 1;
 	}
 	if (op->kind == OP_RECV || op->kind == OP_RECV_SOME)
 		op->sock->state = res > 0 && !(flags & IORING_CQE_F_SOCK_NONEMPTY) ? DRAINED : 0;
@@ -388,6 +439,19 @@ static void ur_sock_close(struct engine *engine, struct engine_sock *sock)
 	close(sock->fd);
 }
 
+static int ur_watch(struct engine *engine, struct engine_watch *watch)
+{
+	watch->n_queued = 1;
+	enqueue(uring_of(engine), &watch->op);
+	return 0;
+}
+
+static void ur_unwatch(struct engine *engine, struct engine_watch *watch)
+{
+	watch->n_queued++;
+	enqueue(uring_of(engine), &watch->end);
+}
+
 /* ---- making one ---- */
 
 static unsigned queue_depth(const struct engine_config *cfg)
@@ -479,6 +543,8 @@ static const struct engine_ops uring_ops = {
 	.sock_open = ur_sock_open,
 	.sock_shutdown = ur_sock_shutdown,
 	.sock_close = ur_sock_close,
+	.watch = ur_watch,
+	.unwatch = ur_unwatch,
 	.queue = ur_queue,
 };
 

@@ -178,6 +178,83 @@ void sim_ready(struct engine_op *op, int res)
 		list_push_back(&se->ready, &op->node);
 }
 
+/* ---- bells ---- */
+
+struct sim_bell {
+	struct sim_file file;
+	struct engine_watch *watch; /* NULL: nobody listens */
+	bool rung;
+};
+
+static void bell_free(struct sim_file *file)
+{
+	free(container_of(file, struct sim_bell, file));
+}
+
+int sim_bell_new(struct sim *sim)
+{
+	struct sim_bell *bell = sim_alloc(sizeof(*bell));
+
+	bell->file.free = bell_free;
+	return sim_file_add(sim, &bell->file, SIM_BELL);
+}
+
+static struct sim_bell *bell_find(struct sim *sim, int fd)
+{
+	struct sim_file *file = sim_file_find(sim, fd);
+
+	assert(file->kind == SIM_BELL);
+	return container_of(file, struct sim_bell, file);
+}
+
+static void bell_sounds(void *arg, uint64_t n)
+{
+	struct sim_bell *bell = arg;
+
+	(void)n;
+	if (bell->watch && list_empty(&bell->watch->op.node))
+		sim_ready(&bell->watch->op, 0);
+}
+
+void sim_bell_ring(struct sim *sim, int fd)
+{
+	struct sim_bell *bell = bell_find(sim, fd);
+
+	bell->rung = true;
+	sim_after(sim, sim_delay(sim, 20000), bell_sounds, bell, 0);
+}
+
+static int sim_watch(struct engine *engine, struct engine_watch *watch)
+{
+	struct sim_bell *bell = bell_find(sim_engine(engine)->sim, watch->sock.fd);
+
+	assert(!bell->watch);
+	bell->watch = watch;
+	if (bell->rung)
+		sim_ready(&watch->op, 0);
+	return 0;
+}
+
+static void sim_unwatch(struct engine *engine, struct engine_watch *watch)
+{
+	bell_find(sim_engine(engine)->sim, watch->sock.fd)->watch = NULL;
+	list_del(&watch->op.node);
+	sim_ready(&watch->end, 0);
+}
+
+static void bell_heard(struct engine_op *op)
+{
+	if (op->kind == OP_WATCH) {
+		struct engine_watch *watch = container_of(op, struct engine_watch, op);
+
+		watch->ready(watch);
+	} else {
+		struct engine_watch *watch = container_of(op, struct engine_watch, end);
+
+		watch->gone(watch);
+	}
+}
+
 static int sim_poll(struct engine *engine, uint64_t wait_until_ns)
 {
 	struct sim_engine *se = sim_engine(engine);
@@ -190,7 +267,9 @@ static int sim_poll(struct engine *engine, uint64_t wait_until_ns)
 	while ((node = list_pop_front(&now))) {
 		struct engine_op *op = list_entry(node, struct engine_op, node);
 
-		if (op->kind == OP_RECV || op->kind == OP_RECV_SOME || op->kind == OP_ACCEPT)
+		if (op->kind == OP_WATCH || op->kind == OP_UNWATCH)
+			bell_heard(op);
+		else if (op->kind == OP_RECV || op->kind == OP_RECV_SOME || op->kind == OP_ACCEPT)
 			sim_net_complete(op);
 		else
 			engine_complete(op, op->res);
@@ -243,6 +322,9 @@ static void sim_queue(struct engine *engine, struct engine_op *op)
 	case OP_WORK:
 		sim_after(sim, sim_delay(sim, 50000), work_runs, op, 0);
 		break;
+	case OP_WATCH:
+	case OP_UNWATCH:
+		assert(false); /* never queued */
 	}
 }
 
@@ -266,6 +348,8 @@ static const struct engine_ops sim_ops = {
 	.sock_open = sim_sock_open,
 	.sock_shutdown = sim_sock_shutdown,
 	.sock_close = sim_sock_close,
+	.watch = sim_watch,
+	.unwatch = sim_unwatch,
 	.queue = sim_queue,
 };
 

@@ -60,6 +60,14 @@ void sim_reset(struct sim *sim, int fd);
 /* Does so to all connections of a listener: its machine is gone. New ones are refused as well. */
 void sim_reset_all(struct sim *sim, int listen_fd);
 
+/* ---- bells ---- */
+
+/* A descriptor for engine_watch(), of one watch at a time. Never fails. */
+int sim_bell_new(struct sim *sim);
+
+/* It has become readable anew; its watch hears of it some time later. */
+void sim_bell_ring(struct sim *sim, int fd);
+
 /* ---- disks ---- */
 
 #define SIM_SECTOR 512 /* bytes that a crash leaves whole */

@@ -6,7 +6,7 @@
 
 #define SIM_FD_BASE (1 << 20) /* above what the system hands out, so that mixing up shows */
 
-enum sim_file_kind { SIM_LISTENER, SIM_STREAM, SIM_DISK };
+enum sim_file_kind { SIM_LISTENER, SIM_STREAM, SIM_DISK, SIM_BELL };
 
 /* What a descriptor stands for. Kept until the world ends, since events may still name it. */
 struct sim_file {

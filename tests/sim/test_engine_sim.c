@@ -444,6 +444,55 @@ static void work_comes_back(void **state)
 	end();
 }
 
+/* ---- bells ---- */
+
+struct ear {
+	struct engine_watch watch;
+	unsigned n_ready, n_gone;
+};
+
+static void ear_ready(struct engine_watch *watch)
+{
+	container_of(watch, struct ear, watch)->n_ready++;
+}
+
+static void ear_gone(struct engine_watch *watch)
+{
+	container_of(watch, struct ear, watch)->n_gone++;
+}
+
+static bool has_heard(void *arg)
+{
+	return ((struct ear *)arg)->n_ready;
+}
+
+static bool is_deaf(void *arg)
+{
+	return ((struct ear *)arg)->n_gone;
+}
+
+static void bells_are_heard_until_the_end(void **state)
+{
+	struct ear ear = {.watch = {.ready = ear_ready, .gone = ear_gone}};
+	int fd;
+
+	(void)state;
+	begin(7);
+	fd = sim_bell_new(sim);
+	assert_int_equal(engine_watch(engine, &ear.watch, fd), 0);
+	sim_bell_ring(sim, fd);
+	assert_int_equal(ear.n_ready, 0);
+	assert_int_equal(sim_run_until(sim, has_heard, &ear, SECOND), 0);
+	sim_bell_ring(sim, fd);
+	engine_unwatch(engine, &ear.watch);
+	assert_int_equal(sim_run_until(sim, is_deaf, &ear, SECOND), 0);
+	while (sim_step(sim))
+		;
+	assert_int_equal(ear.n_ready, 1);
+	assert_int_equal(ear.n_gone, 1);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -459,6 +508,7 @@ int main(void)
 		cmocka_unit_test(descriptors_die_with_a_crash),
 		cmocka_unit_test(reads_discards_and_faults),
 		cmocka_unit_test(work_comes_back),
+		cmocka_unit_test(bells_are_heard_until_the_end),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
