@@ -18,7 +18,8 @@ static bool meets_one(const struct scsi_itl *itl)
 
 static bool asks_for_aca(const struct scsi_task *task)
 {
-	return scsi_cdb_control(task->cdb) & CONTROL_NACA;
+	return scsi_cdb_control(task->cdb) & CONTROL_NACA &&
+	       !(task->nexus->foreign & SCSI_FOREIGN_TASKS);
 }
 
 static bool is_preempt_and_abort(const struct scsi_task *task)

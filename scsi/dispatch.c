@@ -57,7 +57,7 @@ static enum scsi_step check_unknown(struct scsi_task *task)
 	const struct scsi_op *op;
 
 	for (; (op = scsi_op_at(i)) && op->opcode == task->cdb[0]; i++)
-		if (scsi_op_offered(op, task->lu))
+		if (scsi_op_offered_to(op, task->lu, task->nexus))
 			return task->cdb[0] == OPCODE_VARIABLE ? scsi_check_field(task, 8, 0)
 							       : scsi_check_field(task, 1, SA_MASK);
 	return scsi_check(task, SENSE_INVALID_OPCODE);
@@ -73,6 +73,9 @@ enum scsi_step scsi_op_check(struct scsi_task *task)
 		return scsi_check(task, SENSE_INVALID_FIELD_IN_CDB);
 	if (op->opcode == OPCODE_VARIABLE && scsi_cdb_len(task->cdb) != op->cdb_len)
 		return scsi_check_field(task, 7, 0);
+	if (task->nexus->foreign & SCSI_FOREIGN_TASKS && scsi_cdb_control(task->cdb) & CONTROL_NACA)
+		return scsi_check_field(task, op->opcode == OPCODE_VARIABLE ? 1 : op->cdb_len - 1u,
+					CONTROL_NACA);
 	for (unsigned i = 1; i < op->cdb_len; i++)
 		if (task->cdb[i] & ~op->usage[i])
 			return scsi_check_field(task, i, task->cdb[i] & ~op->usage[i]);

@@ -111,6 +111,7 @@ int scsi_lu_new(const struct scsi_lu_config *cfg, struct scsi_lu **ret_lu, char 
 	list_init(&lu->itls);
 	memcpy(lu->uuid, cfg->uuid, sizeof(lu->uuid));
 	lu->numa_node = cfg->numa_node;
+	lu->no_reservations = cfg->no_reservations;
 	lu->name = strdup(cfg->name);
 	lu->state_dir = cfg->state_dir ? strdup(cfg->state_dir) : NULL;
 	if (!lu->name || (cfg->state_dir && !lu->state_dir))
@@ -131,7 +132,7 @@ int scsi_lu_new(const struct scsi_lu_config *cfg, struct scsi_lu **ret_lu, char 
 	if (r < 0)
 		return r;
 	sbc_wipe_recall(lu);
-	r = scsi_pr_load(lu, ret_why, why_len);
+	r = lu->no_reservations ? 0 : scsi_pr_load(lu, ret_why, why_len);
 	if (r < 0)
 		return r;
 	*ret_lu = steal(lu);
@@ -210,6 +211,27 @@ static void edit_online(struct scsi_lu_view *view, void *arg)
 int scsi_lu_set_online(struct scsi_lu *lu, bool online)
 {
 	return scsi_lu_change(lu, edit_online, &online);
+}
+
+static void edit_write_cache(struct scsi_lu_view *view, void *arg)
+{
+	view->write_cache = *(const bool *)arg;
+}
+
+int scsi_lu_set_write_cache(struct scsi_lu *lu, bool on)
+{
+	bool was;
+	int r;
+
+	pthread_mutex_lock(&lu->spc->lock);
+	was = scsi_lu_look(lu).write_cache;
+	r = was == on ? 0 : scsi_lu_change(lu, edit_write_cache, &on);
+	if (r == 0 && was != on)
+		scsi_lu_attention(lu, UA_MODE_CHANGED, NULL);
+	pthread_mutex_unlock(&lu->spc->lock);
+	if (r < 0 || on || was == on || scsi_lu_read_only(lu) || !lu->info.volatile_cache)
+		return r;
+	return scsi_lu_io_now(lu, &(struct duotgt_io){.kind = DUOTGT_IO_FLUSH});
 }
 
 /* What the store holds, made more when that is asked for. */

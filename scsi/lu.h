@@ -31,6 +31,7 @@ struct scsi_lu_config {
 	uint32_t physical_block; /* bytes, 2^n of block_size and more; 0: as the store says */
 	uint16_t lowest_aligned; /* LBA of the first block that begins a physical one */
 	int numa_node;		 /* whose buffers its tasks prefer; -1: the reactor's */
+	bool no_reservations;	 /* neither kind is offered, whoever asks */
 	const char *state_dir;	 /* for APTPL, saved pages, …; NULL: such state is not offered */
 };
 
@@ -79,6 +80,13 @@ int scsi_lu_resize(struct scsi_lu *lu, uint64_t size, unsigned flags, char *ret_
 
 /* READY or NOT READY (offline) from now on. Any thread. Return: 0 or -ENOMEM. */
 int scsi_lu_set_online(struct scsi_lu *lu, bool online);
+
+/*
+ * WCE, as MODE SELECT would; initiators are told. Without it nothing that was written before may be
+ * lost either: flushes. Blocks; any thread. Return: 0; -ENOMEM, nothing changed; -errno of the
+ * flush.
+ */
+int scsi_lu_set_write_cache(struct scsi_lu *lu, bool on);
 
 /* ---- targets ---- */
 
@@ -174,5 +182,20 @@ void scsi_nexus_set_version(struct scsi_nexus *nexus, uint16_t version);
 /* No task is left. NULL is fine. */
 void scsi_nexus_free(struct scsi_nexus *nexus);
 DEFINE_SCOPED(struct scsi_nexus *, scsi_nexus_free)
+
+/*
+ * Of a nexus whose target port is another's, as of LIO's: that one has the names, and does some
+ * of what is the core's to do elsewhere.
+ */
+enum scsi_foreign {
+	SCSI_FOREIGN_PORT = 1,	       /* VPD pages name the LU, but no target port */
+	SCSI_FOREIGN_RESERVATIONS = 2, /* reservation commands are not offered */
+	SCSI_FOREIGN_RESETS = 4,       /* it raises the attentions of the resets that it asks for */
+	SCSI_FOREIGN_TASKS = 8,	       /* no task attributes nor CLEAR ACA come through: no ACA */
+};
+
+/* @flags of enum scsi_foreign. Before the first task. */
+void scsi_nexus_set_foreign(struct scsi_nexus *nexus, unsigned flags);
+
 /* The NUMA node whose buffers the LU behind a LUN prefers; -1: any, or no such LU. */
 int scsi_nexus_numa_node(struct scsi_nexus *nexus, uint64_t lun);

@@ -64,6 +64,7 @@ struct scsi_lu {
 	struct duotgt_backend_info info;
 	uint8_t uuid[16];
 	int numa_node;
+	bool no_reservations;
 	_Atomic(const struct scsi_lu_view *) view;
 	atomic_bool flush_failed; /* DESIGN 6.3: from then on flushes and writes fail */
 	atomic_bool stopped; /* START STOP UNIT: INITIALIZING COMMAND REQUIRED; a LU reset starts */
@@ -151,6 +152,7 @@ struct scsi_nexus {
 	const struct scsi_port_group *group; /* of its port; NULL: it is in none */
 	struct engine *engine;
 	uint16_t version;	 /* version descriptor of the transport; 0: none */
+	unsigned foreign;	 /* enum scsi_foreign */
 	uint64_t task_seq;	 /* of the last task begun */
 	struct list strays;	 /* tasks to LUNs that do not exist; struct scsi_task.node */
 	struct scsi_map *map;	 /* as this nexus knows it: for its thread, scsi_nexus_map() */

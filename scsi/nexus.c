@@ -201,6 +201,11 @@ void scsi_nexus_set_version(struct scsi_nexus *nexus, uint16_t version)
 	nexus->version = version;
 }
 
+void scsi_nexus_set_foreign(struct scsi_nexus *nexus, unsigned flags)
+{
+	nexus->foreign = flags;
+}
+
 int scsi_nexus_numa_node(struct scsi_nexus *nexus, uint64_t lun)
 {
 	const struct scsi_map *map = scsi_nexus_map(nexus);

@@ -130,6 +130,8 @@ static void part_tell(const struct part *part, unsigned n_lost)
 {
 	const struct function *function = part->function;
 
+	if (part->own && function->resets && part->itl->nexus->foreign & SCSI_FOREIGN_RESETS)
+		return;
 	if (function->tells == TELL_ALL ||
 	    (function->tells == TELL_LOSERS && n_lost && !part->tas && !part->own))
 		set_attention(part->itl, function->attention);

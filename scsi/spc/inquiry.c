@@ -69,7 +69,7 @@ static enum scsi_step inquiry_standard(struct scsi_task *task)
 	out_u8(&out, spc_peripheral(task));
 	out_u8(&out, task->lu && scsi_lu_view(task->lu)->removable ? RMB : 0);
 	out_u8(&out, VERSION_SPC4);
-	out_u8(&out, NORMACA | HISUP | FORMAT_2);
+	out_u8(&out, (task->nexus->foreign & SCSI_FOREIGN_TASKS ? 0 : NORMACA) | HISUP | FORMAT_2);
 	out_u8(&out, INQUIRY_LEN - 5);
 	out_u8(&out, (task->lu ? scsi_alua_tpgs(task->nexus) : 0) | third_party_copy(task));
 	out_u8(&out, scsi_alua_n_present(task->nexus->target->alua) > 1 ? MULTIP : 0);

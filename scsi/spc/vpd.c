@@ -51,6 +51,8 @@ static const struct vpd_page {
 
 static bool offered(const struct vpd_page *page, const struct scsi_task *task)
 {
+	if (page->build == vpd_ports && task->nexus->foreign & SCSI_FOREIGN_PORT)
+		return false;
 	if (!task->lu)
 		return page->without_lu;
 	return (page->code < OF_DEVICE_TYPE && page->build != copy_vpd) ||

@@ -149,6 +149,8 @@ void vpd_identification(const struct scsi_task *task, struct bytes_out *out)
 
 	if (task->lu)
 		spc_out_designators(out, task->lu);
+	if (nexus->foreign & SCSI_FOREIGN_PORT)
+		return;
 	out_relative_port(out, nexus);
 	if (nexus->group)
 		out_port_group(out, nexus->group);
