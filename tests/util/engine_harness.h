@@ -62,7 +62,7 @@ DEFINE_SCOPED(struct engine *, engine_free)
 	scoped(engine_free) struct engine *name = NULL;                                            \
 	set_up(&name, state, depth)
 
-static enum engine_kind kinds[] = {ENGINE_EPOLL, ENGINE_URING};
+static enum engine_kind kinds[] __attribute__((unused)) = {ENGINE_EPOLL, ENGINE_URING};
 
 /* clang-format off */
 #define on_both(test)                                                                              \
