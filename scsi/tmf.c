@@ -172,6 +172,8 @@ static void part_run(struct engine_post *post)
 		scsi_task_abort(task, part->tas);
 	if (part->function->clears_aca) /* now that what it blocked is aborted */
 		scsi_aca_clear(part->itl);
+	if (part->function == &functions[TMF_PREEMPT])
+		scsi_medium_leave(part->itl); /* SPC-5: as if it allowed medium removal */
 	part_waits_less(part);
 }
 
@@ -261,7 +263,8 @@ static void lu_reset(struct scsi_tmf *tmf, struct scsi_lu *lu)
 		tmf->response = TMF_FAILED;
 }
 
-static void start_parts(struct scsi_tmf *tmf, struct list *parts)
+/* @lu: the one that it is about, or the first of all. */
+static void start_parts(struct scsi_tmf *tmf, struct list *parts, struct scsi_lu *lu)
 {
 	unsigned n = 1; /* until all are posted */
 
@@ -278,6 +281,9 @@ static void start_parts(struct scsi_tmf *tmf, struct list *parts)
 			lu_reset(tmf, part->itl->lu);
 		engine_post(part->engine, &part->post);
 	}
+	/* PREEMPT AND ABORT ends copies in the background, which are no tasks any more. */
+	if (tmf->function == TMF_PREEMPT && scsi_copy_reset(lu, tmf, tmf_part_gone) < 0)
+		tmf->response = TMF_FAILED;
 	tmf_part_gone(tmf);
 }
 
@@ -286,7 +292,8 @@ static void abort_tasks(struct scsi_tmf *tmf, unsigned first, unsigned end)
 	struct list parts = LIST_INIT(parts);
 
 	if (collect_parts(tmf, first, end, &parts))
-		start_parts(tmf, &parts);
+		start_parts(tmf, &parts,
+			    first < end ? scsi_nexus_map(tmf->nexus)->all[first].lu : NULL);
 	else
 		finish_early(tmf, TMF_FAILED);
 }

@@ -278,6 +278,27 @@ static void preempt_and_abort_all(void **state)
 	kit_stop(&kit);
 }
 
+/* PREEMPT AND ABORT is as an allowing PREVENT ALLOW MEDIUM REMOVAL for those it preempts. */
+static void preempt_and_abort_frees_the_medium(void **state)
+{
+	struct scsi_lu_config cfg = harness_lu_config();
+	struct pr_kit kit;
+
+	(void)state;
+	cfg.removable = true;
+	kit_start_on(&kit, &cfg);
+	kit_register(&kit, A, 1);
+	kit_register(&kit, B, 2);
+	assert_good(KIT_SEND(&kit, B, .cdb = {0x1e, [4] = 1}));
+	assert_good(pr_out_send(&kit, A, PR_PREEMPT, 1, 1, 2, 0));
+	assert_check(KIT_SEND(&kit, A, .cdb = {0x1b, [4] = 2}), SENSE_MEDIUM_REMOVAL_PREVENTED);
+	assert_told(&kit, B, SENSE_REGISTRATIONS_PREEMPTED);
+	kit_register(&kit, B, 2);
+	assert_good(pr_out_send(&kit, A, PR_PREEMPT_AND_ABORT, 1, 1, 2, 0));
+	assert_good(KIT_SEND(&kit, A, .cdb = {0x1b, [4] = 2}));
+	kit_stop(&kit);
+}
+
 static void preempt_alone_aborts_nothing(void **state)
 {
 	struct write w;
@@ -340,6 +361,7 @@ int main(void)
 		cmocka_unit_test(preempt_all_registrants),
 		cmocka_unit_test(preempt_and_abort_waits),
 		cmocka_unit_test(preempt_and_abort_all),
+		cmocka_unit_test(preempt_and_abort_frees_the_medium),
 		cmocka_unit_test(preempt_alone_aborts_nothing),
 		cmocka_unit_test(two_preempt_each_other),
 	};

@@ -775,6 +775,34 @@ static void is_aborted_by_reset(void **state)
 	}
 }
 
+/* It is no task of the preempted any more, but what it writes is theirs. */
+static void is_aborted_by_preempt_and_abort(void **state)
+{
+	enum { REGISTER_AND_IGNORE = 6 };
+	uint8_t list[24] = {[15] = 1};
+	struct harness h;
+
+	(void)state;
+	start_fake(&h, true);
+	for (unsigned i = 0; i < 2; i++) {
+		list[15] = (uint8_t)(i + 1);
+		assert_good(SEND(&h, .nexus = i, .lun = 1,
+				 .cdb = {0x5f, REGISTER_AND_IGNORE, [8] = 24}, .out = list,
+				 .out_len = 24));
+	}
+	begin_held(&h, 5);
+	fake.hold = false;
+	list[7] = 2;
+	list[15] = 1;
+	fake_release(); /* of which the copy hears when the loop turns */
+	assert_good(SEND(&h, .nexus = 1, .lun = 1, .cdb = {0x5f, 5, 1, [8] = 24}, .out = list,
+			 .out_len = 24));
+	assert_false(was_written(1024 * 4));
+	harness_settle(&h);
+	assert_int_equal(kit_wait(&h, 5), 0x60);
+	harness_stop(&h);
+}
+
 /* ---- in the foreground ---- */
 
 struct command {
@@ -955,6 +983,7 @@ int main(void)
 		cmocka_unit_test(in_the_background),
 		cmocka_unit_test(is_aborted_by_command),
 		cmocka_unit_test(is_aborted_by_reset),
+		cmocka_unit_test(is_aborted_by_preempt_and_abort),
 		cmocka_unit_test(is_aborted_by_task_management),
 		cmocka_unit_test(passes_the_gate_chunk_by_chunk),
 		cmocka_unit_test(operating_parameters),
