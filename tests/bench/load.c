@@ -5,7 +5,9 @@
  * that it costs less than any target it drives. Prints one JSON object.
  */
 #include "tests/bench/load.h"
+#include <dirent.h>
 #include <getopt.h>
+#include <stddef.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -29,54 +31,41 @@ static const char usage_text[] =
 	"  --targets N        IQN has a {}, which is 0 to N - 1 in turn\n"
 	"  --luns N           LUN to LUN + N - 1 in turn\n"
 	"  --initiator IQN\n"
+	"  --target-pid PID   look at the CPU time that this process takes\n"
 	"Exit status: 0; 1 when anything failed or did not match.\n";
 
-enum {
-	SESSIONS = 256,
-	DEPTH,
-	BLOCK,
-	READ,
-	SEQUENTIAL,
-	RANGE,
-	SECONDS,
-	WARMUP,
-	RATE,
-	THREADS,
-	DIGESTS,
-	CHECK,
-	COPY,
-	INITIAL_R2T,
-	NO_IMMEDIATE,
-	IDLE,
-	AT_ONCE,
-	TARGETS,
-	LUNS,
-	INITIATOR
+/* clang-format off */
+enum kind { IS_SET, IS_CLEARED, IS_COUNT, IS_BYTES, IS_SECONDS, IS_TEXT, IS_DIGESTS };
+#define FIELD(field) offsetof(struct options, field)
+static const struct {
+	const char *name;
+	enum kind kind;
+	size_t offset;
+} known[] = {
+	{"sessions", IS_COUNT, FIELD(sessions)},
+	{"depth", IS_COUNT, FIELD(depth)},
+	{"block", IS_COUNT, FIELD(block)},
+	{"read", IS_COUNT, FIELD(read_percent)},
+	{"sequential", IS_SET, FIELD(sequential)},
+	{"range", IS_BYTES, FIELD(range)},
+	{"seconds", IS_SECONDS, FIELD(seconds)},
+	{"warmup", IS_SECONDS, FIELD(warmup)},
+	{"rate", IS_BYTES, FIELD(rate)},
+	{"threads", IS_COUNT, FIELD(threads)},
+	{"digests", IS_DIGESTS, 0},
+	{"check", IS_SET, FIELD(check)},
+	{"copy", IS_SET, FIELD(copy)},
+	{"initial-r2t", IS_SET, FIELD(initial_r2t)},
+	{"no-immediate", IS_CLEARED, FIELD(immediate_data)},
+	{"idle", IS_SET, FIELD(idle)},
+	{"at-once", IS_COUNT, FIELD(at_once)},
+	{"targets", IS_COUNT, FIELD(n_targets)},
+	{"luns", IS_COUNT, FIELD(n_luns)},
+	{"initiator", IS_TEXT, FIELD(initiator)},
+	{"target-pid", IS_COUNT, FIELD(target_pid)},
 };
-
-static const struct option long_options[] = {
-	{"sessions", 1, NULL, SESSIONS},
-	{"depth", 1, NULL, DEPTH},
-	{"block", 1, NULL, BLOCK},
-	{"read", 1, NULL, READ},
-	{"sequential", 0, NULL, SEQUENTIAL},
-	{"range", 1, NULL, RANGE},
-	{"seconds", 1, NULL, SECONDS},
-	{"warmup", 1, NULL, WARMUP},
-	{"rate", 1, NULL, RATE},
-	{"threads", 1, NULL, THREADS},
-	{"digests", 1, NULL, DIGESTS},
-	{"check", 0, NULL, CHECK},
-	{"copy", 0, NULL, COPY},
-	{"initial-r2t", 0, NULL, INITIAL_R2T},
-	{"no-immediate", 0, NULL, NO_IMMEDIATE},
-	{"idle", 0, NULL, IDLE},
-	{"at-once", 1, NULL, AT_ONCE},
-	{"targets", 1, NULL, TARGETS},
-	{"luns", 1, NULL, LUNS},
-	{"initiator", 1, NULL, INITIATOR},
-	{NULL, 0, NULL, 0},
-};
+/* clang-format on */
+#define N_KNOWN (sizeof(known) / sizeof(known[0]))
 
 static void usage(void)
 {
@@ -104,71 +93,29 @@ static void digests(struct options *opt, const char *text)
 		usage();
 }
 
-static void option_take(struct options *opt, int option, const char *value)
+static void option_take(struct options *opt, unsigned index, const char *value)
 {
-	switch (option) {
-	case SESSIONS:
-		opt->sessions = (unsigned)number(value);
+	uint8_t *field = (uint8_t *)opt + known[index].offset;
+
+	switch (known[index].kind) {
+	case IS_SET:
+	case IS_CLEARED:
+		*(bool *)field = known[index].kind == IS_SET;
 		break;
-	case DEPTH:
-		opt->depth = (unsigned)number(value);
+	case IS_COUNT:
+		*(unsigned *)field = (unsigned)number(value);
 		break;
-	case BLOCK:
-		opt->block = (uint32_t)number(value);
+	case IS_BYTES:
+		*(uint64_t *)field = number(value);
 		break;
-	case READ:
-		opt->read_percent = (unsigned)number(value);
+	case IS_SECONDS:
+		*(double *)field = atof(value);
 		break;
-	case SEQUENTIAL:
-		opt->sequential = true;
+	case IS_TEXT:
+		*(const char **)field = value;
 		break;
-	case RANGE:
-		opt->range = number(value);
-		break;
-	case SECONDS:
-		opt->seconds = atof(value);
-		break;
-	case WARMUP:
-		opt->warmup = atof(value);
-		break;
-	case RATE:
-		opt->rate = number(value);
-		break;
-	case THREADS:
-		opt->threads = (unsigned)number(value);
-		break;
-	case DIGESTS:
+	case IS_DIGESTS:
 		digests(opt, value);
-		break;
-	case CHECK:
-		opt->check = true;
-		break;
-	case COPY:
-		opt->copy = true;
-		break;
-	case INITIAL_R2T:
-		opt->initial_r2t = true;
-		break;
-	case NO_IMMEDIATE:
-		opt->immediate_data = false;
-		break;
-	case IDLE:
-		opt->idle = true;
-		break;
-	case AT_ONCE:
-		opt->at_once = (unsigned)number(value);
-		break;
-	case TARGETS:
-		opt->n_targets = (unsigned)number(value);
-		break;
-	case LUNS:
-		opt->n_luns = (unsigned)number(value);
-		break;
-	case INITIATOR:
-		opt->initiator = value;
-		break;
-	default:
-		usage();
 	}
 }
 
@@ -184,13 +131,17 @@ static struct options options_read(int argc, char **argv)
 			      .at_once = 64,
 			      .immediate_data = true,
 			      .initiator = "iqn.2026-01.org.example:load"};
+	struct option options[N_KNOWN + 1] = {0};
 	unsigned long long lun;
-	int option;
+	int index;
 
-	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
-		option_take(&opt, option, optarg);
-	if (optind + 1 != argc || sscanf(argv[optind], "iscsi://%255[^:]:%hu/%255[^/]/%llu",
-					 opt.host, &opt.port, opt.iqn, &lun) != 4)
+	for (unsigned i = 0; i < N_KNOWN; i++)
+		options[i] = (struct option){known[i].name, known[i].kind > IS_CLEARED, NULL, 0};
+	while (getopt_long(argc, argv, "", options, &index) == 0)
+		option_take(&opt, (unsigned)index, optarg);
+	if (optind + 1 != argc || optopt ||
+	    sscanf(argv[optind], "iscsi://%255[^:]:%hu/%255[^/]/%llu", opt.host, &opt.port, opt.iqn,
+		   &lun) != 4)
 		usage();
 	opt.lun = lun;
 	if (!opt.sessions || opt.sessions > 65535 || !opt.depth || !opt.block || opt.block % 512 ||
@@ -199,6 +150,31 @@ static struct options options_read(int argc, char **argv)
 	if (opt.check && !opt.range)
 		opt.range = 64 << 20;
 	return opt;
+}
+
+uint64_t load_cpu_of(unsigned pid)
+{
+	unsigned long long total = 0, ns;
+	char path[64 + 256];
+	struct dirent *task;
+	DIR *tasks;
+
+	snprintf(path, sizeof(path), "/proc/%u/task", pid);
+	tasks = pid ? opendir(path) : NULL;
+	if (!tasks)
+		return 0;
+	while ((task = readdir(tasks))) {
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/%u/task/%s/schedstat", pid, task->d_name);
+		f = task->d_name[0] == '.' ? NULL : fopen(path, "re");
+		if (f && fscanf(f, "%llu", &ns) == 1)
+			total += ns;
+		if (f)
+			fclose(f);
+	}
+	closedir(tasks);
+	return total;
 }
 
 static struct worker *workers_start(const struct options *opt)
@@ -342,6 +318,8 @@ static int report(const struct options *opt, const struct worker *workers, doubl
 	hist_print("latency_us", &all);
 	hist_print("read_latency_us", &reads);
 	hist_print("write_latency_us", &writes);
+	printf(" \"target_us_per_io\": %.3f,\n",
+	       all.n ? (double)workers[0].target_ns / 1e3 / (double)all.n : 0);
 	printf(" \"client_us_per_io\": %.3f, \"client_load\": %.3f, \"r2ts\": %llu,\n",
 	       all.n ? (double)cpu_ns / 1e3 / (double)all.n : 0,
 	       seconds > 0 ? (double)cpu_ns / 1e9 / seconds : 0, (unsigned long long)r2ts);

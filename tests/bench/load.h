@@ -53,6 +53,7 @@ struct options {
 	uint64_t rate;	/* commands a second of all sessions; 0: as fast as they go */
 	uint64_t range; /* bytes of the LUN that are used; 0: all */
 	double seconds, warmup;
+	unsigned target_pid; /* whose CPU time is looked at; 0: nobody's */
 	bool sequential, check, idle, initial_r2t, immediate_data, copy;
 	bool header_digest, data_digest;
 };
@@ -119,7 +120,7 @@ struct worker {
 	unsigned n_dirty;
 	/* results */
 	struct hist reads, writes;
-	uint64_t errors, mismatches, r2ts, cpu_ns;
+	uint64_t errors, mismatches, r2ts, cpu_ns, target_ns;
 	uint64_t run_from, run_until;
 	char first_error[200];
 };
@@ -131,7 +132,8 @@ extern uint8_t load_pattern[]; /* what is written without check */
 extern pthread_barrier_t *load_barrier; /* of all workers and main() */
 extern atomic_bool load_stop;
 
-uint64_t load_now(void); /* ns */
+uint64_t load_now(void);	    /* ns */
+uint64_t load_cpu_of(unsigned pid); /* ns of all threads of a process */
 
 /* load_login.c */
 void session_connect(struct session *s);

@@ -273,6 +273,20 @@ static void numbers_take(struct session *s, bool has_status)
 		s->max_cmdsn = max;
 }
 
+/* A Reject brings the header that was rejected. */
+static void unexpected(struct session *s)
+{
+	char what[120];
+
+	errno = 0;
+	if (pdu_opcode(s->head) == REJECT)
+		snprintf(what, sizeof(what), "a Reject for reason %02x of opcode %02x", s->head[2],
+			 s->text_len ? pdu_opcode(s->text) : 0x3f);
+	else
+		snprintf(what, sizeof(what), "an unexpected PDU, opcode %02x", s->head[0]);
+	session_fail(s, what);
+}
+
 /* Header and data are all here. */
 static void pdu_over(struct session *s)
 {
@@ -302,7 +316,7 @@ static void pdu_over(struct session *s)
 		take_nop_in(s);
 		break;
 	default:
-		session_fail(s, opcode == REJECT ? "a Reject" : "an unexpected PDU");
+		unexpected(s);
 	}
 	free(s->text);
 	s->text = NULL;

@@ -407,7 +407,7 @@ static bool drained(const struct worker *w)
 
 static void work(struct worker *w)
 {
-	uint64_t end, cpu;
+	uint64_t end, cpu, target;
 
 	if (w->opt->check) {
 		phase_begin(w, PHASE_FILL);
@@ -416,11 +416,13 @@ static void work(struct worker *w)
 	}
 	pthread_barrier_wait(load_barrier);
 	run_for(w, PHASE_WARMUP, w->opt->warmup);
+	target = load_cpu_of(w->opt->target_pid);
 	cpu = thread_cpu_ns();
 	w->run_from = load_now();
 	run_for(w, PHASE_RUN, w->opt->seconds);
 	w->run_until = w->now;
 	w->cpu_ns = thread_cpu_ns() - cpu;
+	w->target_ns = load_cpu_of(w->opt->target_pid) - target;
 	w->phase = PHASE_OVER;
 	end = w->now + DRAIN_NS;
 	while (!drained(w) && w->now < end)

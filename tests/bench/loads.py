@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The loads of tests/bench/run. A load has variants, which take turns in every round, and goals:
+ratios between variants. What is measured here and what is hoped for stand side by side.
+"""
+
+import dataclasses
+import functools
+import os
+import sys
+import typing
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "e2e"))
+
+import clients  # noqa: E402
+import servers  # noqa: E402
+
+KIB = 1024
+URING, EPOLL = "duotgt uring", "duotgt epoll"
+
+
+class Canned(servers.Duotgt):
+    """Says "ready URL" as duotgt does."""
+
+    name = "canned"
+
+    def __init__(self, mib):
+        super().__init__(os.path.join(clients.BUILD, "tests", "bench_canned"), ["0", str(mib)])
+        self.wait_ready(1)
+
+
+@dataclasses.dataclass
+class Goal:
+    """of's field, divided by to's, is at_least or at_most so much."""
+
+    of: str
+    to: str
+    field: str
+    at_least: typing.Optional[float] = None
+    at_most: typing.Optional[float] = None
+
+    def met(self, value):
+        return value >= self.at_least if self.at_least is not None else value <= self.at_most
+
+
+@dataclasses.dataclass
+class Variant:
+    name: str
+    start: typing.Callable  # () -> server
+    measure: typing.Callable  # (server, seconds) -> {field: number}
+
+
+@dataclasses.dataclass
+class Load:
+    name: str
+    title: str
+    variants: list
+    goals: list
+
+
+class Place:
+    """Where the rounds take place: the program, the file that all serve, what is installed."""
+
+    def __init__(self, binary, folder, mib):
+        self.binary, self.mib = binary, mib
+        self.path = os.path.join(folder, "disk.img")
+        with open(self.path, "wb") as file:
+            for _ in range(mib):
+                file.write(os.urandom(1 << 20))
+        self.engines, self.left_out = [], []
+        for engine in servers.ENGINES:
+            why_not = servers.why_no_engine(engine)
+            if why_not:
+                self.left_out.append(f"duotgt {engine}: {why_not}")
+            else:
+                self.engines.append(engine)
+
+    def duotgt(self, engine, *specs, more=()):
+        return servers.serve(self.binary, specs or [self.path], engine, more=more)
+
+    def contestants(self):
+        """{name: function that starts the server}, the canned server first."""
+        found = {"canned": lambda: Canned(self.mib)}
+        for engine in self.engines:
+            found[f"duotgt {engine}"] = functools.partial(self.duotgt, engine)
+        for kind in (servers.Tgtd, servers.Istgt):
+            if kind.available:
+                found[kind.name] = functools.partial(kind, self.path)
+            else:
+                self.left_out.append(f"{kind.name}: not installed")
+        return found
+
+
+def pinned(start):
+    """A server on the CPU where targets are, whatever threads it has."""
+    def on_target_cpu():
+        with clients.on(clients.TARGET_CPUS):
+            return start()
+    return on_target_cpu
+
+
+def with_latency(client, shape):
+    """The client that the load names, then the load generator for latencies and its own rate."""
+    def measure(server, seconds):
+        row = client(server, shape, seconds) if client else {}
+        own = clients.bench_load(server, shape, seconds)
+        if not client:
+            return own
+        return {**row, "p50": own["p50"], "p99": own["p99"], "p999": own["p999"],
+                "load_iops": own["iops"], "load_target_us_per_io": own["target_us_per_io"]}
+    return measure
+
+
+def side_by_side(place, name, title, client, shape, iops=None, cpu=None, cpu_tgtd=None):
+    """All contestants under one shape of load, with the goals of a row of the table."""
+    names = place.contestants()
+    variants = [Variant(name_, pinned(start), with_latency(client, shape))
+                for name_, start in names.items()]
+    goals = []
+    for engine in (URING, EPOLL):
+        if engine in names:
+            goals += [Goal(engine, "canned", "iops", at_least=iops),
+                      Goal(engine, "canned", "target_us_per_io", at_most=cpu)]
+            if "tgtd" in names:
+                goals.append(Goal(engine, "tgtd", "target_us_per_io", at_most=cpu_tgtd))
+    if URING in names and EPOLL in names:
+        goals = [goal for goal in goals if goal.of == URING] + [
+            Goal(EPOLL, URING, "iops", at_least=0.85),
+            Goal(EPOLL, URING, "target_us_per_io", at_most=1.25)]
+    return Load(name, title, variants, goals)
+
+
+def digests(place, name, title, shape):
+    """Both digests against none. iscsi-perf and qemu-img know no data digests: our own client."""
+    variants, goals = [], []
+    for engine in place.engines:
+        plain = f"duotgt {engine}"
+        for name_, options in ((plain, []), (f"{plain}, digests", ["--digests", "both"])):
+            variants.append(Variant(name_, pinned(functools.partial(place.duotgt, engine)),
+                                    with_latency(None, {**shape, "options": options})))
+        goals.append(Goal(f"{plain}, digests", plain, "iops", at_least=0.85))
+    return Load(name, title, variants, goals)
+
+
+def null_store(place):
+    shape = {"block": 4 * KIB, "depth": 32, "read": 100, "sessions": 2}
+    measure = with_latency(None, shape)
+    variants, goals = [], []
+    for engine in place.engines:
+        file, null = f"duotgt {engine}", f"duotgt {engine}, null"
+        variants += [
+            Variant(file, pinned(functools.partial(place.duotgt, engine)), measure),
+            Variant(null, pinned(functools.partial(place.duotgt, engine, f"null:{place.mib}M")),
+                    measure)]
+        goals += [Goal(null, file, "iops", at_least=1),
+                  Goal(null, file, "target_us_per_io", at_most=1)]
+    return Load("null", "the null back end against the file, 4 KiB reads", variants, goals)
+
+
+def ceiling(place):
+    """Several cheap clients: what the target can do by itself."""
+    shape = {"block": 4 * KIB, "depth": 32, "read": 100, "sessions": 8}
+    variants = [Variant(name, pinned(start), with_latency(None, shape))
+                for name, start in place.contestants().items()]
+    return Load("ceiling", "the target's own limit: 8 sessions of the cheapest client, "
+                "4 KiB reads, 32 deep each", variants, [])
+
+
+def reactors(place):
+    """Two reactors and the load on the same two CPUs, against one reactor there."""
+    shape = {"block": 4 * KIB, "depth": 16, "read": 70, "sessions": 8,
+             "options": ["--threads", "2"]}
+    both = set(clients.CPUS[:2])
+    variants, goals = [], []
+
+    def start(engine, n):
+        with clients.on(both):
+            return place.duotgt(engine, more=["--reactors", str(n)])
+
+    def measure(server, seconds):
+        return clients.bench_load(server, shape, seconds, both)
+
+    for engine in place.engines if len(both) > 1 else []:
+        one, two = f"duotgt {engine}, 1 reactor", f"duotgt {engine}, 2 reactors"
+        variants += [Variant(one, functools.partial(start, engine, 1), measure),
+                     Variant(two, functools.partial(start, engine, 2), measure)]
+        goals.append(Goal(two, one, "iops", at_least=1))
+    return Load("reactors", "reactors that share their two CPUs with the load generator, "
+                "8 sessions x 16 deep, 4 KiB, 70 % reads", variants, goals)
+
+
+def all_loads(place):
+    perf, qemu = clients.iscsi_perf, clients.qemu_img
+    row = functools.partial(side_by_side, place)
+    small, large = {"block": 4 * KIB}, {"block": 256 * KIB}
+    return [
+        row("read-4k-32", "random read 4 KiB, 32 deep (iscsi-perf)", perf,
+            {**small, "depth": 32, "read": 100}, iops=0.90, cpu=2.0, cpu_tgtd=1 / 5),
+        row("read-4k-1", "random read 4 KiB, 1 deep, no polling (iscsi-perf)", perf,
+            {**small, "depth": 1, "read": 100}, iops=0.95, cpu=1.6, cpu_tgtd=2 / 3),
+        row("read-256k-16", "random read 256 KiB, 16 deep (iscsi-perf)", perf,
+            {**large, "depth": 16, "read": 100}, iops=0.85, cpu=1.6, cpu_tgtd=1 / 3),
+        row("write-4k-32", "write 4 KiB, 32 deep (qemu-img bench)", qemu,
+            {**small, "depth": 32, "read": 0}, iops=0.90, cpu=1.7, cpu_tgtd=1 / 3),
+        row("write-256k-8", "write 256 KiB, 8 deep (qemu-img bench)", qemu,
+            {**large, "depth": 8, "read": 0}, iops=0.80, cpu=1.8, cpu_tgtd=1 / 3),
+        row("mixed-4k", "70 % reads, 4 KiB, 32 sessions x 8 deep (bench_load)", None,
+            {**small, "depth": 8, "read": 70, "sessions": 32}, iops=0.80, cpu=2.0,
+            cpu_tgtd=1 / 4),
+        digests(place, "digests-4k", "both digests, 4 KiB reads, 32 deep (bench_load)",
+                {**small, "depth": 32, "read": 100}),
+        digests(place, "digests-256k", "both digests, 256 KiB reads, 16 deep (bench_load)",
+                {**large, "depth": 16, "read": 100}),
+        null_store(place),
+        ceiling(place),
+        reactors(place),
+    ]
