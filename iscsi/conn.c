@@ -281,6 +281,22 @@ static void timer_in(struct iscsi_conn *conn, uint64_t from_ns, uint32_t ms)
 	engine_timer_set(conn_engine(conn), &conn->timer, from_ns + ms * 1000000ull);
 }
 
+/*
+ * When a silent connection is looked at. Those that logged in together are spread over a part of
+ * the interval, so that their pings are no burst; and time goes in steps, so that the pings of a
+ * step, and then their answers, cost one wake-up of the thread and not one each.
+ */
+#define SILENCE_STEP_NS (50 * 1000000ull)
+
+static void silence_in(struct iscsi_conn *conn, uint64_t from_ns, uint32_t ms)
+{
+	uint64_t ns = ms * 1000000ull, spread = ns / 4 + 1;
+	uint64_t at = from_ns + ns - (uint32_t)conn->sock.fd * 0x9e3779b97f4a7c15ull % spread;
+
+	engine_timer_set(conn_engine(conn), &conn->timer,
+			 at + SILENCE_STEP_NS - at % SILENCE_STEP_NS);
+}
+
 static void login_timed_out(struct engine_timer *timer)
 {
 	conn_drop(container_of(timer, struct iscsi_conn, timer), "login took too long");
@@ -298,8 +314,9 @@ static void silence_fired(struct engine_timer *timer)
 		conn_drop(conn, "no answer to NOP-In");
 		return;
 	}
-	if (now < conn->heard_ns + cfg->nop_interval_ms * 1000000ull) {
-		timer_in(conn, conn->heard_ns, cfg->nop_interval_ms);
+	if (conn->heard_ns > conn->silent_ns) {
+		conn->silent_ns = conn->heard_ns;
+		silence_in(conn, conn->heard_ns, cfg->nop_interval_ms);
 		return;
 	}
 	out = out_new(conn, OP_NOP_IN);
@@ -326,7 +343,8 @@ void conn_enter_full_feature(struct iscsi_conn *conn)
 	conn->rx.data_digest = params->data_digest;
 	conn->timer.fire = silence_fired;
 	conn->heard_ns = engine_now(conn_engine(conn));
-	timer_in(conn, conn->heard_ns, server_config(conn->server)->nop_interval_ms);
+	conn->silent_ns = conn->heard_ns;
+	silence_in(conn, conn->heard_ns, server_config(conn->server)->nop_interval_ms);
 }
 
 /* ---- the beginning ---- */

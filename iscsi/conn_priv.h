@@ -173,7 +173,8 @@ struct iscsi_conn {
 	bool rx_busy, tx_busy, freeing;
 	struct engine_timer timer; /* login, then silence, then NOP answer, then logout */
 	struct engine_defer flush;
-	uint64_t heard_ns; /* when something was last received */
+	uint64_t heard_ns;  /* when something was last received */
+	uint64_t silent_ns; /* heard_ns when the timer was set */
 	bool nop_sent;
 	uint32_t nop_ttt;
 
@@ -211,7 +212,8 @@ struct iscsi_conn {
 	uint8_t *text_in;
 	size_t text_in_len;
 	uint8_t *text_out;
-	size_t text_out_len, text_out_off;
+	size_t text_out_len;
+	unsigned targets_next, targets_end; /* whose records are still to be added to it */
 	uint32_t text_itt, text_ttt;
 };
 
@@ -354,13 +356,19 @@ enum iscsi_login_status server_find_target(const struct iscsi_login_host *host,
 struct scsi_target *server_target(const struct iscsi_server *server, const char *name);
 unsigned server_n_targets(const struct iscsi_server *server);
 const char *server_target_name(const struct iscsi_server *server, unsigned target);
+/* Its place among them, or -1. */
+int server_target_index(const struct iscsi_server *server, const char *name);
 /* The @i-th way to reach a target; @ret_address is NULL for a wildcard portal. False: no more. */
-bool server_link(const struct iscsi_server *server, unsigned i, unsigned *ret_target,
-		 uint16_t *ret_tag, const struct engine_sock **ret_listener,
-		 const char **ret_address);
+bool server_link(const struct iscsi_server *server, unsigned target, unsigned i, uint16_t *ret_tag,
+		 const struct engine_sock **ret_listener, const char **ret_address);
 void server_conn_gone(struct iscsi_shard *shard);
 
 /* discovery.c */
-/* SendTargets: records for @name ("All": every one reachable here). Appends to a heap text. */
-int server_send_targets(const struct iscsi_conn *conn, const char *name, size_t name_len,
-			uint8_t **text, size_t *len);
+/*
+ * What SendTargets=@name asks for: the targets from *ret_first to before *ret_end. Return: false
+ * when this session may not ask it.
+ */
+bool targets_select(const struct iscsi_conn *conn, const char *name, size_t len,
+		    unsigned *ret_first, unsigned *ret_end);
+/* Appends the record of one to a heap text: its name, its addresses. Return: 0 or -ENOMEM. */
+int targets_record(const struct iscsi_conn *conn, unsigned target, uint8_t **text, size_t *len);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* SendTargets: which targets there are, and where. Source: RFC 7143 appendix C. */
 #include "iscsi/conn_priv.h"
+#include "iscsi/text.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -51,56 +52,52 @@ static bool wildcard_address(const struct iscsi_conn *conn, const struct engine_
 	return true;
 }
 
-static void add_record(const struct iscsi_conn *conn, unsigned target, struct text *text)
+int targets_record(const struct iscsi_conn *conn, unsigned target, uint8_t **bytes, size_t *len)
 {
 	const struct iscsi_server *server = conn->server;
+	struct text text = {.bytes = *bytes, .len = *len};
 	const struct engine_sock *listener;
 	const char *address;
-	unsigned of;
 	uint16_t tag;
 
-	text_add(text, "TargetName", server_target_name(server, target));
-	for (unsigned i = 0; server_link(server, i, &of, &tag, &listener, &address); i++) {
+	text_add(&text, "TargetName", server_target_name(server, target));
+	for (unsigned i = 0; server_link(server, target, i, &tag, &listener, &address); i++) {
 		char local[80], value[128];
 
-		if (of != target)
-			continue;
 		if (!address && !wildcard_address(conn, listener, local, sizeof(local)))
 			continue;
 		snprintf(value, sizeof(value), "%s,%u", address ? address : local, tag);
-		text_add(text, "TargetAddress", value);
-	}
-}
-
-/* What a session may ask for: see the table in appendix C. Return: whether it may. */
-static bool wanted(const struct iscsi_conn *conn, const char *target, const char *name, size_t len)
-{
-	const struct iscsi_session *session = conn->session;
-	char folded[ISCSI_NAME_MAX + 1];
-
-	if (!session->discovery && strcmp(target, scsi_target_name(session->target)))
-		return false; /* an operational session learns of its own target only */
-	if (!len)
-		return !session->discovery;
-	if (len == 3 && !memcmp(name, "All", 3))
-		return session->discovery;
-	return iscsi_name_normalize(name, len, folded) == 0 && !strcmp(folded, target);
-}
-
-int server_send_targets(const struct iscsi_conn *conn, const char *name, size_t name_len,
-			uint8_t **bytes, size_t *len)
-{
-	struct text text = {.bytes = *bytes, .len = *len};
-
-	if (!conn->session->discovery && name_len == 3 && !memcmp(name, "All", 3))
-		text_add(&text, "SendTargets", "Reject");
-	for (unsigned i = 0; i < server_n_targets(conn->server); i++) {
-		const char *target = server_target_name(conn->server, i);
-
-		if (wanted(conn, target, name, name_len))
-			add_record(conn, i, &text);
+		text_add(&text, "TargetAddress", value);
 	}
 	*bytes = text.bytes;
 	*len = text.len;
 	return text.error;
+}
+
+/* See the table in appendix C. An operational session learns of its own target only. */
+bool targets_select(const struct iscsi_conn *conn, const char *name, size_t len,
+		    unsigned *ret_first, unsigned *ret_end)
+{
+	const struct iscsi_session *session = conn->session;
+	bool all = len == 3 && !memcmp(name, "All", 3);
+	char folded[ISCSI_NAME_MAX + 1];
+	int own = session->discovery
+			  ? -1
+			  : server_target_index(conn->server, scsi_target_name(session->target));
+	int one = -1;
+
+	*ret_first = *ret_end = 0;
+	if (all && session->discovery)
+		*ret_end = server_n_targets(conn->server);
+	else if (all)
+		return false;
+	else if (!len)
+		one = own;
+	else if (iscsi_name_normalize(name, len, folded) == 0)
+		one = server_target_index(conn->server, folded);
+	if (one >= 0 && (session->discovery || one == own)) {
+		*ret_first = (unsigned)one;
+		*ret_end = *ret_first + 1;
+	}
+	return true;
 }

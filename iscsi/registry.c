@@ -5,9 +5,10 @@
  * first. Source: RFC 7143 6.3.1, 6.3.5.
  */
 #include "iscsi/conn_priv.h"
+#include "iscsi/text.h"
 #include <pthread.h>
 
-#define BUCKETS 256
+#define BUCKETS 4096
 
 struct iscsi_registry {
 	pthread_mutex_t lock;
@@ -40,11 +41,7 @@ void registry_free(struct iscsi_registry *registry)
 
 static struct list *bucket_of(struct iscsi_registry *registry, const char *initiator)
 {
-	uint32_t hash = 2166136261u; /* FNV-1a */
-
-	for (const char *p = initiator; *p; p++)
-		hash = (hash ^ (uint8_t)*p) * 16777619u;
-	return &registry->buckets[hash % BUCKETS];
+	return &registry->buckets[iscsi_name_hash(initiator) % BUCKETS];
 }
 
 /* The same initiator port on the same target port. Discovery sessions have no target port. */

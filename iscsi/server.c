@@ -3,6 +3,7 @@
  * The server: portals and the targets behind them, connections handed to reactors, start and end.
  */
 #include "iscsi/conn_priv.h"
+#include "iscsi/text.h"
 #include "util/log.h"
 #include <errno.h>
 
@@ -16,24 +17,28 @@ struct portal {
 	bool accepting;
 };
 
+/* A target is reached through a portal in the group of this tag. */
+struct link_entry {
+	unsigned portal;
+	uint16_t tag;
+};
+
 struct target_entry {
 	struct scsi_target *target;
 	struct iscsi_limits limits;
+	struct link_entry *links;
+	unsigned n_links;
+	unsigned next; /* index + 1 in the chain of its name's hash; 0: the last */
 };
 
-/* A target is reached through a portal in the group of this tag. */
-struct link_entry {
-	unsigned target, portal;
-	uint16_t tag;
-};
+#define TARGET_BUCKETS 4096
 
 struct iscsi_server {
 	struct iscsi_server_config cfg;
 	struct iscsi_registry *registry;
 	struct target_entry *targets;
 	unsigned n_targets;
-	struct link_entry *links;
-	unsigned n_links;
+	unsigned by_name[TARGET_BUCKETS]; /* index + 1 of the first of a chain; 0: none */
 	struct portal **portals;
 	unsigned n_portals;
 	struct iscsi_shard *shards; /* one per reactor */
@@ -80,7 +85,7 @@ int iscsi_server_new(const struct iscsi_server_config *cfg, struct iscsi_server 
 	server->cfg = *cfg;
 	server->cfg.queue_depth = or_default(cfg->queue_depth, 128);
 	server->cfg.login_timeout_ms = or_default(cfg->login_timeout_ms, 15000);
-	server->cfg.nop_interval_ms = or_default(cfg->nop_interval_ms, 15000);
+	server->cfg.nop_interval_ms = or_default(cfg->nop_interval_ms, 30000);
 	server->cfg.nop_timeout_ms = or_default(cfg->nop_timeout_ms, 15000);
 	server->cfg.stop_timeout_ms = or_default(cfg->stop_timeout_ms, 3000);
 	server->cfg.max_connections = or_default(cfg->max_connections, 65536);
@@ -100,15 +105,23 @@ static void *grown(void *array, unsigned n, size_t size)
 	return reallocarray(array, n + 1, size);
 }
 
+static unsigned *bucket_of(const struct iscsi_server *server, const char *name)
+{
+	return (unsigned *)&server->by_name[iscsi_name_hash(name) % TARGET_BUCKETS];
+}
+
 int iscsi_server_add_target(struct iscsi_server *server, struct scsi_target *target,
 			    const struct iscsi_limits *limits)
 {
 	struct target_entry *targets = grown(server->targets, server->n_targets, sizeof(*targets));
+	unsigned *bucket = bucket_of(server, scsi_target_name(target));
 
 	if (!targets)
 		return -ENOMEM;
 	server->targets = targets;
-	targets[server->n_targets++] = (struct target_entry){scsi_target_ref(target), *limits};
+	targets[server->n_targets++] = (struct target_entry){
+		.target = scsi_target_ref(target), .limits = *limits, .next = *bucket};
+	*bucket = server->n_targets;
 	return 0;
 }
 
@@ -141,29 +154,27 @@ int iscsi_server_add_portal(struct iscsi_server *server, int listen_fd, const ch
 	return (int)portal->index;
 }
 
-static int target_index(const struct iscsi_server *server, const char *name)
+static struct target_entry *target_find(const struct iscsi_server *server, const char *name)
 {
-	for (unsigned i = 0; i < server->n_targets; i++) {
-		if (!strcmp(scsi_target_name(server->targets[i].target), name))
-			return (int)i;
-	}
-	return -1;
+	for (unsigned i = *bucket_of(server, name); i; i = server->targets[i - 1].next)
+		if (!strcmp(scsi_target_name(server->targets[i - 1].target), name))
+			return &server->targets[i - 1];
+	return NULL;
 }
 
-int iscsi_server_link(struct iscsi_server *server, const char *target, uint16_t tag,
-		      unsigned portal)
+int iscsi_server_link(struct iscsi_server *server, const char *name, uint16_t tag, unsigned portal)
 {
-	struct link_entry *links = grown(server->links, server->n_links, sizeof(*links));
-	int t = target_index(server, target);
+	struct target_entry *target = target_find(server, name);
+	struct link_entry *links;
 
-	if (links)
-		server->links = links;
+	if (!target || portal >= server->n_portals)
+		return -EINVAL;
+	links = grown(target->links, target->n_links, sizeof(*links));
 	if (!links)
 		return -ENOMEM;
-	if (t < 0 || portal >= server->n_portals)
-		return -EINVAL;
-	links[server->n_links++] = (struct link_entry){(unsigned)t, portal, tag};
-	return scsi_target_add_port(server->targets[t].target, tag);
+	target->links = links;
+	links[target->n_links++] = (struct link_entry){portal, tag};
+	return scsi_target_add_port(target->target, tag);
 }
 
 /* ---- what login and discovery ask ---- */
@@ -175,14 +186,14 @@ enum iscsi_login_status server_find_target(const struct iscsi_login_host *host,
 {
 	const struct iscsi_conn *conn = container_of(host, struct iscsi_conn, login_host);
 	const struct iscsi_server *server = conn->server;
-	int t = target_index(server, target);
+	const struct target_entry *entry = target_find(server, target);
 
 	(void)initiator; /* every initiator may: access control is a matter of its own */
-	for (unsigned i = 0; i < server->n_links; i++) {
-		const struct link_entry *link = &server->links[i];
+	for (unsigned i = 0; entry && i < entry->n_links; i++) {
+		const struct link_entry *link = &entry->links[i];
 
-		if ((int)link->target == t && link->portal == conn->portal) {
-			*ret_limits = &server->targets[t].limits;
+		if (link->portal == conn->portal) {
+			*ret_limits = &entry->limits;
 			*ret_tpgt = link->tag;
 			return LOGIN_SUCCESS;
 		}
@@ -192,9 +203,9 @@ enum iscsi_login_status server_find_target(const struct iscsi_login_host *host,
 
 struct scsi_target *server_target(const struct iscsi_server *server, const char *name)
 {
-	int t = target_index(server, name);
+	struct target_entry *entry = target_find(server, name);
 
-	return t < 0 ? NULL : scsi_target_ref(server->targets[t].target);
+	return entry ? scsi_target_ref(entry->target) : NULL;
 }
 
 unsigned server_n_targets(const struct iscsi_server *server)
@@ -207,19 +218,25 @@ const char *server_target_name(const struct iscsi_server *server, unsigned targe
 	return scsi_target_name(server->targets[target].target);
 }
 
-bool server_link(const struct iscsi_server *server, unsigned i, unsigned *ret_target,
-		 uint16_t *ret_tag, const struct engine_sock **ret_listener,
-		 const char **ret_address)
+int server_target_index(const struct iscsi_server *server, const char *name)
 {
-	const struct link_entry *link;
+	struct target_entry *entry = target_find(server, name);
 
-	if (i >= server->n_links)
+	return entry ? (int)(entry - server->targets) : -1;
+}
+
+bool server_link(const struct iscsi_server *server, unsigned target, unsigned i, uint16_t *ret_tag,
+		 const struct engine_sock **ret_listener, const char **ret_address)
+{
+	const struct target_entry *entry = &server->targets[target];
+	const struct portal *portal;
+
+	if (i >= entry->n_links)
 		return false;
-	link = &server->links[i];
-	*ret_target = link->target;
-	*ret_tag = link->tag;
-	*ret_listener = &server->portals[link->portal]->sock;
-	*ret_address = server->portals[link->portal]->address;
+	portal = server->portals[entry->links[i].portal];
+	*ret_tag = entry->links[i].tag;
+	*ret_listener = &portal->sock;
+	*ret_address = portal->address;
 	return true;
 }
 
@@ -467,11 +484,12 @@ void iscsi_server_free(struct iscsi_server *server)
 		free_nodes(&server->shards[i].outs, offsetof(struct iscsi_out, node));
 		free_nodes(&server->shards[i].batches, offsetof(struct tx_batch, node));
 	}
-	for (unsigned i = 0; i < server->n_targets; i++)
+	for (unsigned i = 0; i < server->n_targets; i++) {
 		scsi_target_unref(server->targets[i].target);
+		free(server->targets[i].links);
+	}
 	registry_free(server->registry);
 	free(server->targets);
-	free(server->links);
 	free(server->portals);
 	free(server->shards);
 	free(server);

@@ -33,3 +33,13 @@ int iscsi_pair_number(const struct iscsi_pair *pair, uint32_t *ret_number);
  * to lower on the way. Return: 0, or -EINVAL. @ret_name has ISCSI_NAME_MAX + 1 bytes.
  */
 int iscsi_name_normalize(const char *name, size_t len, char *ret_name);
+
+/* Of a name that has been normalized, for tables of names. FNV-1a */
+static inline uint32_t iscsi_name_hash(const char *name)
+{
+	uint32_t hash = 2166136261u;
+
+	for (; *name; name++)
+		hash = (hash ^ (uint8_t)*name) * 16777619u;
+	return hash;
+}

@@ -6,11 +6,14 @@
  */
 #include "iscsi/conn_priv.h"
 
+#define TEXT_PIECE_MAX 65536 /* bytes of an answer's PDU, whatever the initiator would take */
+
 static void text_forget(struct iscsi_conn *conn)
 {
 	free(steal(conn->text_in));
 	free(steal(conn->text_out));
-	conn->text_in_len = conn->text_out_len = conn->text_out_off = 0;
+	conn->text_in_len = conn->text_out_len = 0;
+	conn->targets_next = conn->targets_end = 0;
 	conn->text_ttt = ISCSI_RESERVED_TAG;
 }
 
@@ -38,30 +41,49 @@ static struct iscsi_out *text_out(struct iscsi_conn *conn, const struct iscsi_bh
 	return out;
 }
 
-/* The next piece of the answer, as long as the initiator takes it. */
+/* Records are made when they are sent: an answer of any length takes no more than a PDU of it. */
+static int fill_answer(struct iscsi_conn *conn, uint32_t max)
+{
+	int r = 0;
+
+	while (r == 0 && conn->targets_next < conn->targets_end && conn->text_out_len <= max)
+		r = targets_record(conn, conn->targets_next++, &conn->text_out,
+				   &conn->text_out_len);
+	return r;
+}
+
+/* The next piece of the answer, as long as the initiator and we take it. */
 static void text_send(struct iscsi_conn *conn, const struct iscsi_bhs *req)
 {
-	size_t left = conn->text_out_len - conn->text_out_off;
 	uint32_t max = conn->session->params.max_send_data_segment;
-	bool more = left > max;
-	struct iscsi_out *out = text_out(conn, req, !more && bhs_final(req), more);
+	struct iscsi_out *out;
+	size_t len;
+	bool more;
 
+	if (max > TEXT_PIECE_MAX)
+		max = TEXT_PIECE_MAX;
+	if (fill_answer(conn, max) < 0) {
+		conn_drop(conn, "out of memory");
+		return;
+	}
+	more = conn->text_out_len > max;
+	out = text_out(conn, req, !more && bhs_final(req), more);
 	if (!out)
 		return;
-	if (more)
-		left = max;
-	if (left) {
-		out->heap = malloc(left);
+	len = more ? max : conn->text_out_len;
+	if (len) {
+		out->heap = malloc(len);
 		if (!out->heap) {
 			out_free(conn, out);
 			conn_drop(conn, "out of memory");
 			return;
 		}
-		memcpy(out->heap, conn->text_out + conn->text_out_off, left);
+		memcpy(out->heap, conn->text_out, len);
 		out->data = out->heap;
-		out->data_len = (uint32_t)left;
+		out->data_len = (uint32_t)len;
+		conn->text_out_len -= len;
+		memmove(conn->text_out, conn->text_out + len, conn->text_out_len);
 	}
-	conn->text_out_off += left;
 	out_push(conn, out);
 	if (bhs_final(&out->bhs))
 		text_forget(conn);
@@ -89,20 +111,37 @@ static int answer_keys(struct iscsi_conn *conn)
 	return 0;
 }
 
+/* SendTargets, which a request may hold once. Return: as text_answer(). */
+static int answer_send_targets(struct iscsi_conn *conn, const struct iscsi_pair *pair)
+{
+	static const char refusal[] = "SendTargets=Reject";
+
+	if (targets_select(conn, pair->value, pair->value_len, &conn->targets_next,
+			   &conn->targets_end))
+		return 0;
+	conn->text_out = malloc(sizeof(refusal));
+	if (!conn->text_out)
+		return -ENOMEM;
+	memcpy(conn->text_out, refusal, sizeof(refusal));
+	conn->text_out_len = sizeof(refusal);
+	return 0;
+}
+
 /* The whole request is there. Return: 0; -EPROTO when it is not text; -ENOMEM. */
 static int text_answer(struct iscsi_conn *conn)
 {
 	struct bytes_in in = bytes_in(conn->text_in, conn->text_in_len);
 	struct iscsi_pair pair;
+	bool asked = false;
 	int r;
 
 	while ((r = iscsi_text_next(&in, &pair)) > 0) {
 		if (!iscsi_pair_is(&pair, "SendTargets"))
 			continue;
-		r = server_send_targets(conn, pair.value, pair.value_len, &conn->text_out,
-					&conn->text_out_len);
+		r = asked ? -EPROTO : answer_send_targets(conn, &pair);
 		if (r < 0)
 			return r;
+		asked = true;
 	}
 	return r < 0 ? r : answer_keys(conn);
 }
@@ -122,7 +161,8 @@ static void text_deliver(struct iscsi_request *req)
 		out_reject(conn, REJECT_INVALID_FIELD);
 		request_free(req);
 		return;
-	} else if (conn->text_out) { /* asks for the rest of the answer */
+	} else if (conn->text_out ||
+		   conn->targets_next < conn->targets_end) { /* asks for the rest of the answer */
 		text_send(conn, bhs);
 		request_free(req);
 		return;

@@ -8,7 +8,7 @@
 #include "util/crc32c.h"
 
 #define KEEP_OUTS 256
-#define KEEP_BATCHES 16
+#define KEEP_BATCHES 64
 
 struct iscsi_out *out_new(struct iscsi_conn *conn, enum iscsi_opcode opcode)
 {

@@ -244,47 +244,48 @@ void engine_work(struct engine *engine, struct engine_op *op, int (*fn)(void *ar
 
 /* ---- timers: a binary heap; the children of heap[i] are heap[2i] and heap[2i + 1] ---- */
 
-static void heap_place(struct engine *engine, unsigned i, struct engine_timer *timer)
+/* The times lie in the heap itself: to sift through thousands of timers touches none of them. */
+static void heap_place(struct engine *engine, unsigned i, struct engine_heap_entry entry)
 {
-	engine->heap[i] = timer;
-	timer->heap_i = i;
+	engine->heap[i] = entry;
+	entry.timer->heap_i = i;
 }
 
-static void heap_up(struct engine *engine, unsigned i, struct engine_timer *timer)
+static void heap_up(struct engine *engine, unsigned i, struct engine_heap_entry entry)
 {
-	for (; i > 1 && engine->heap[i / 2]->at_ns > timer->at_ns; i /= 2)
+	for (; i > 1 && engine->heap[i / 2].at_ns > entry.at_ns; i /= 2)
 		heap_place(engine, i, engine->heap[i / 2]);
-	heap_place(engine, i, timer);
+	heap_place(engine, i, entry);
 }
 
-static void heap_down(struct engine *engine, unsigned i, struct engine_timer *timer)
+static void heap_down(struct engine *engine, unsigned i, struct engine_heap_entry entry)
 {
 	unsigned child;
 
 	for (; (child = 2 * i) <= engine->n_timers; i = child) {
 		if (child < engine->n_timers &&
-		    engine->heap[child + 1]->at_ns < engine->heap[child]->at_ns)
+		    engine->heap[child + 1].at_ns < engine->heap[child].at_ns)
 			child++;
-		if (engine->heap[child]->at_ns >= timer->at_ns)
+		if (engine->heap[child].at_ns >= entry.at_ns)
 			break;
 		heap_place(engine, i, engine->heap[child]);
 	}
-	heap_place(engine, i, timer);
+	heap_place(engine, i, entry);
 }
 
-/* Where @timer belongs, seen from the hole at @i, may be above or below it. */
-static void heap_settle(struct engine *engine, unsigned i, struct engine_timer *timer)
+/* Where @entry belongs, seen from the hole at @i, may be above or below it. */
+static void heap_settle(struct engine *engine, unsigned i, struct engine_heap_entry entry)
 {
-	if (i > 1 && engine->heap[i / 2]->at_ns > timer->at_ns)
-		heap_up(engine, i, timer);
+	if (i > 1 && engine->heap[i / 2].at_ns > entry.at_ns)
+		heap_up(engine, i, entry);
 	else
-		heap_down(engine, i, timer);
+		heap_down(engine, i, entry);
 }
 
 static void heap_grow(struct engine *engine)
 {
 	unsigned cap = engine->heap_cap ? 2 * engine->heap_cap : 64;
-	struct engine_timer **heap = reallocarray(engine->heap, cap, sizeof(*heap));
+	struct engine_heap_entry *heap = reallocarray(engine->heap, cap, sizeof(*heap));
 
 	if (!heap) {
 		/* A timer that never fires would leave dead connections and stuck commands
@@ -301,25 +302,26 @@ void engine_timer_set(struct engine *engine, struct engine_timer *timer, uint64_
 	unsigned i = timer->heap_i;
 
 	/* Past what this turn still looks at: a timer that sets itself anew cannot hold it up. */
-	timer->at_ns = at_ns > engine->fired_ns ? at_ns : engine->fired_ns + 1;
+	if (at_ns <= engine->fired_ns)
+		at_ns = engine->fired_ns + 1;
 	if (!i) {
 		i = ++engine->n_timers;
 		if (i >= engine->heap_cap)
 			heap_grow(engine);
 	}
-	heap_settle(engine, i, timer);
+	heap_settle(engine, i, (struct engine_heap_entry){at_ns, timer});
 }
 
 void engine_timer_cancel(struct engine *engine, struct engine_timer *timer)
 {
 	unsigned i = timer->heap_i;
-	struct engine_timer *last;
+	struct engine_heap_entry last;
 
 	if (!i)
 		return;
 	timer->heap_i = 0;
 	last = engine->heap[engine->n_timers--];
-	if (last != timer)
+	if (last.timer != timer)
 		heap_settle(engine, i, last);
 }
 
@@ -328,8 +330,8 @@ static int run_timers(struct engine *engine)
 	int n = 0;
 
 	engine->fired_ns = engine->now_ns;
-	while (engine->n_timers && engine->heap[1]->at_ns <= engine->fired_ns) {
-		struct engine_timer *timer = engine->heap[1];
+	while (engine->n_timers && engine->heap[1].at_ns <= engine->fired_ns) {
+		struct engine_timer *timer = engine->heap[1].timer;
 
 		engine_timer_cancel(engine, timer);
 		timer->fire(timer);
@@ -405,7 +407,7 @@ static uint64_t sleep_until(struct engine *engine)
 	if (!list_empty(&engine->deferred))
 		return 0;
 	if (engine->n_timers)
-		until = engine->heap[1]->at_ns;
+		until = engine->heap[1].at_ns;
 	if (until <= engine->now_ns)
 		return 0;
 	/* First the flag, then the look: a post in between sees the flag and wakes us. */

@@ -39,7 +39,6 @@ struct engine_defer {
 
 struct engine_timer {
 	void (*fire)(struct engine_timer *timer);
-	uint64_t at_ns;	 /* the engine's; engine_now() scale */
 	unsigned heap_i; /* the engine's; 0: not set. Zero it once. */
 };
 

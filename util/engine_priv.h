@@ -39,6 +39,12 @@ struct engine_ops {
 	void (*queue)(struct engine *engine, struct engine_op *op);
 };
 
+/* A timer that is set. */
+struct engine_heap_entry {
+	uint64_t at_ns; /* engine_now() scale */
+	struct engine_timer *timer;
+};
+
 /* The head of each engine's own struct. */
 struct engine {
 	const struct engine_ops *ops;
@@ -47,7 +53,7 @@ struct engine {
 	uint64_t slow_until_ns; /* till then, cached writes are taken to block */
 	bool stop;
 	struct list deferred;
-	struct engine_timer **heap; /* heap[1] fires first */
+	struct engine_heap_entry *heap; /* heap[1] fires first */
 	unsigned n_timers, heap_cap;
 	_Atomic(struct engine_post *) posts; /* newest first */
 	atomic_bool asleep;		     /* a post must wake it */

@@ -267,10 +267,10 @@ def normal_session_sees_its_own_target_only(place):
 
 @promise
 def discovery_answer_of_any_length(place):
-    """200 targets through a window of 512 bytes, and of 64 KiB."""
-    count = 200
+    """1,000 targets through a window of 512 bytes, and of 64 KiB; and one of them by its name."""
+    count = 1000
     disk = (place.image(), 64 << 20)
-    iqns = [f"{servers.IQN}.{i:03}" for i in range(count)]
+    iqns = [f"{servers.IQN}.{i:04}" for i in range(count)]
     config = servers.classic_config([disk], targets={iqn: [0] for iqn in iqns})
     with place.daemon(config, n_ready=count) as server:
         for window in ("512", "65536"):
@@ -278,4 +278,7 @@ def discovery_answer_of_any_length(place):
             answer = session.text([("SendTargets", "All")])
             equal(sorted(value for key, value in answer if key == "TargetName"), iqns,
                   f"targets listed with MaxRecvDataSegmentLength={window}")
+            one = session.text([("SendTargets", iqns[count // 2])])
+            equal([value for key, value in one if key == "TargetName"], [iqns[count // 2]],
+                  "targets listed for a name")
             session.logout()

@@ -414,7 +414,7 @@ static uint64_t engine_due(const struct sim_engine *se)
 	if (!list_empty(&se->ready) || !list_empty(&engine->deferred) ||
 	    atomic_load_explicit(&engine->posts, memory_order_relaxed))
 		return 0;
-	return engine->n_timers ? engine->heap[1]->at_ns : UINT64_MAX;
+	return engine->n_timers ? engine->heap[1].at_ns : UINT64_MAX;
 }
 
 /* One of the engines that are due now, by chance; or none, and when the first will be. */
