@@ -50,12 +50,16 @@ void engine_init(struct engine *engine, const struct engine_ops *ops)
 	engine->n_timers = engine->heap_cap = 0;
 	atomic_init(&engine->posts, NULL);
 	atomic_init(&engine->asleep, false);
-	engine->fired_ns = engine->slow_until_ns = 0;
+	engine->fired_ns = engine->slow_until_ns = engine->slow_spell_ns = 0;
+	memset(engine->no_nowait, 0, sizeof(engine->no_nowait));
+	engine->batch = NULL;
+	engine->n_read = 0;
 	engine->now_ns = ops->clock(engine);
 }
 
 void engine_fini(struct engine *engine)
 {
+	engine_batch_free(engine->batch);
 	free(engine->heap);
 }
 
@@ -208,9 +212,10 @@ void engine_unwatch(struct engine *engine, struct engine_watch *watch)
 }
 
 void engine_readv(struct engine *engine, struct engine_op *op, int fd, const struct iovec *iov,
-		  int n_iov, uint64_t offset)
+		  int n_iov, uint64_t offset, int flags)
 {
-	op->file = (__typeof__(op->file)){.fd = fd, .iov = iov, .n_iov = n_iov, .offset = offset};
+	op->file = (__typeof__(op->file)){
+		.fd = fd, .flags = flags, .iov = iov, .n_iov = n_iov, .offset = offset};
 	file_queue(engine, op, OP_READV);
 }
 
@@ -395,6 +400,12 @@ static void run_deferred(struct engine *engine)
 
 		defer->run(defer);
 	}
+}
+
+int engine_pump(struct engine *engine)
+{
+	run_deferred(engine);
+	return engine->ops->send_now ? engine->ops->send_now(engine) : 0;
 }
 
 /* ---- the loop ---- */

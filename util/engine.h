@@ -31,7 +31,8 @@ struct engine_post {
 	void (*run)(struct engine_post *post);
 };
 
-/* Work for the end of the running turn of the loop, just before queued operations are submitted. */
+/* Work for when the loop has run what was ready: at the end of the turn at the latest, before
+ * queued operations are submitted. */
 struct engine_defer {
 	struct list node; /* list_init() it once; the engine's afterwards */
 	void (*run)(struct engine_defer *defer);
@@ -164,13 +165,19 @@ void engine_unwatch(struct engine *engine, struct engine_watch *watch);
 
 /* ---- files and block devices ---- */
 
+/*
+ * What the caller knows of a descriptor lets an engine do the work on the spot, where neither a
+ * ring nor another thread could be quicker. Without a word of it, the descriptor may block.
+ */
 enum {
 	ENGINE_WRITE_DSYNC = 1, /* on stable storage (RWF_DSYNC) before the write completes */
+	ENGINE_CACHED = 2,	/* it goes through the page cache: not O_DIRECT, O_SYNC, O_DSYNC */
+	ENGINE_IN_MEMORY = 4,	/* cached, and there is no disk behind it: a file of a tmpfs */
 };
 
 /* Both may be short; 0 from a read is end of file. */
 void engine_readv(struct engine *engine, struct engine_op *op, int fd, const struct iovec *iov,
-		  int n_iov, uint64_t offset);
+		  int n_iov, uint64_t offset, int flags);
 void engine_writev(struct engine *engine, struct engine_op *op, int fd, const struct iovec *iov,
 		   int n_iov, uint64_t offset, int flags);
 
@@ -195,5 +202,6 @@ void engine_timer_cancel(struct engine *engine, struct engine_timer *timer);
 /* Any thread: @post->run will run on the engine's thread, in the order posted by one thread. */
 void engine_post(struct engine *engine, struct engine_post *post);
 
-/* Queues @defer for the end of this turn; no effect when it is queued already. */
+/* Queues @defer for the end of this turn or earlier, never at once; no effect when it is queued
+ * already. */
 void engine_defer(struct engine *engine, struct engine_defer *defer);

@@ -2,9 +2,9 @@
 /*
  * The engine that runs everywhere. Sockets: edge-triggered epoll, and what an edge said is kept
  * in sock->state, so that a system call is only made when it has a chance. Files: inline as long
- * as the page cache can serve them without waiting, else on a helper thread.
+ * as the page cache can serve them without waiting (engine_cached.c), else on a helper thread.
  *
- * An operation that may run now stands in pending. One that waits for its socket stands in no
+ * An operation that may run now stands in a list. One that waits for its socket stands in no
  * list: sock->reader or sock->writer leads to it.
  */
 #include "util/cleanup.h"
@@ -34,7 +34,7 @@ enum {
 struct epoll_engine {
 	struct engine base;
 	int epoll_fd, wake_fd;
-	struct list pending;
+	struct list receives, sends, files; /* receives: accepts, too */
 	unsigned n_turns_blind;
 	bool no_pwait2;
 	uint8_t *recv_buf; /* lent out while one done runs */
@@ -154,7 +154,7 @@ static void ep_unwatch(struct engine *engine, struct engine_watch *watch)
 
 	epoll_ctl(ep->epoll_fd, EPOLL_CTL_DEL, watch->sock.fd, NULL);
 	list_del(&watch->op.node); /* news that came just before */
-	list_push_back(&ep->pending, &watch->end.node);
+	list_push_back(&ep->receives, &watch->end.node);
 }
 
 static void run_watch_op(struct engine_op *op)
@@ -170,41 +170,28 @@ static void run_watch_op(struct engine_op *op)
 	}
 }
 
-/* ---- files ---- */
-
-/* Return: whether it is complete; else a helper thread has it. */
-static bool run_file_op(struct engine_op *op)
-{
-	int res;
-
-	if (!engine_file_try(op, &res)) {
-		engine_work_submit(op);
-		return false;
-	}
-	engine_complete(op, res);
-	return true;
-}
-
 /* ---- the loop ---- */
 
 static void ep_queue(struct engine *engine, struct engine_op *op)
 {
 	struct epoll_engine *ep = epoll_of(engine);
 
-	if (op->kind == OP_WORK)
-		engine_work_submit(op);
+	if (op->kind == OP_READV || op->kind == OP_WRITEV)
+		list_push_back(&ep->files, &op->node);
+	else if (op->sock)
+		list_push_back(op->kind == OP_SEND ? &ep->sends : &ep->receives, &op->node);
 	else
-		list_push_back(&ep->pending, &op->node);
+		engine_work_submit(op);
 }
 
 /* What done queues meanwhile is left to the next turn. */
-static int run_pending(struct epoll_engine *ep)
+static int run_socks(struct epoll_engine *ep, struct list *ops)
 {
 	struct list batch = LIST_INIT(batch);
 	struct list *node;
 	int n = 0;
 
-	list_splice_back(&batch, &ep->pending);
+	list_splice_back(&batch, ops);
 	while ((node = list_pop_front(&batch))) {
 		struct engine_op *op = list_entry(node, struct engine_op, node);
 
@@ -212,10 +199,39 @@ static int run_pending(struct epoll_engine *ep)
 			run_watch_op(op);
 			n++;
 		} else {
-			n += op->sock ? run_sock_op(ep, op) : run_file_op(op);
+			n += run_sock_op(ep, op);
 		}
 	}
 	return n;
+}
+
+static int ep_send_now(struct engine *engine)
+{
+	struct epoll_engine *ep = epoll_of(engine);
+
+	return run_socks(ep, &ep->sends);
+}
+
+static int run_files(struct epoll_engine *ep)
+{
+	struct list files = LIST_INIT(files);
+	struct list *node;
+	int n;
+
+	list_splice_back(&files, &ep->files);
+	n = engine_files_try(&ep->base, &files);
+	while ((node = list_pop_front(&files)))
+		engine_work_submit(list_entry(node, struct engine_op, node));
+	return n;
+}
+
+/* Sends first: what they set free, receives and reads may want. */
+static int run_pending(struct epoll_engine *ep)
+{
+	int n = run_socks(ep, &ep->sends);
+
+	n += run_files(ep);
+	return n + run_socks(ep, &ep->receives);
 }
 
 static int wait_ms(struct epoll_engine *ep, uint64_t ns)
@@ -248,10 +264,10 @@ static int wait_events(struct epoll_engine *ep, uint64_t ns)
 	return n;
 }
 
-static void unpark(struct epoll_engine *ep, struct engine_op *op)
+static void unpark(struct list *ops, struct engine_op *op)
 {
 	if (op && list_empty(&op->node))
-		list_push_back(&ep->pending, &op->node);
+		list_push_back(ops, &op->node);
 }
 
 /* Notes all events before any done runs: it may close, or free, any of these sockets. */
@@ -264,18 +280,18 @@ static void note_events(struct epoll_engine *ep, int n)
 		if (!sock)
 			continue; /* the wake-up: it has ended the sleep, that is all */
 		if (sock->state & WATCHED) {
-			unpark(ep, &container_of(sock, struct engine_watch, sock)->op);
+			unpark(&ep->receives, &container_of(sock, struct engine_watch, sock)->op);
 			continue;
 		}
 		if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI))
 			sock->state |= NOT_PLAIN;
 		if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
 			sock->state |= READABLE;
-			unpark(ep, sock->reader);
+			unpark(&ep->receives, sock->reader);
 		}
 		if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
 			sock->state |= WRITABLE;
-			unpark(ep, sock->writer);
+			unpark(&ep->sends, sock->writer);
 		}
 	}
 }
@@ -340,6 +356,7 @@ static const struct engine_ops epoll_ops = {
 	.sock_open = ep_sock_open,
 	.sock_shutdown = ep_sock_shutdown,
 	.sock_close = ep_sock_close,
+	.send_now = ep_send_now,
 	.watch = ep_watch,
 	.unwatch = ep_unwatch,
 	.queue = ep_queue,
@@ -354,7 +371,10 @@ int engine_epoll_new(const struct engine_config *cfg, struct engine **ret_engine
 	if (!ep)
 		return -ENOMEM;
 	engine_init(&ep->base, &epoll_ops);
-	list_init(&ep->pending);
+	list_init(&ep->receives);
+	list_init(&ep->sends);
+	list_init(&ep->files);
+	ep->base.batch = engine_batch_new();
 	ep->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	ep->wake_fd = ep->epoll_fd < 0 ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (ep->wake_fd < 0)

@@ -31,6 +31,9 @@ struct engine_ops {
 	int (*sock_open)(struct engine *engine, struct engine_sock *sock, int fd);
 	void (*sock_shutdown)(struct engine *engine, struct engine_sock *sock);
 	void (*sock_close)(struct engine *engine, struct engine_sock *sock);
+	/* Tries all queued sends without waiting, from within poll. Return: how many are complete.
+	 * NULL: they wait for the next turn. */
+	int (*send_now)(struct engine *engine);
 	/* Their operations, end and sock.fd are filled in. */
 	int (*watch)(struct engine *engine, struct engine_watch *watch);
 	void (*unwatch)(struct engine *engine, struct engine_watch *watch);
@@ -45,12 +48,20 @@ struct engine_heap_entry {
 	struct engine_timer *timer;
 };
 
+#define ENGINE_FDS 1024 /* descriptors that are told apart; the others share the bits of these */
+
+struct engine_batch;
+
 /* The head of each engine's own struct. */
 struct engine {
 	const struct engine_ops *ops;
-	uint64_t now_ns;	/* when the last sleep ended */
-	uint64_t fired_ns;	/* timers up to here have been looked at */
-	uint64_t slow_until_ns; /* till then, cached writes are taken to block */
+	uint64_t now_ns;		     /* when the last sleep ended */
+	uint64_t fired_ns;		     /* timers up to here have been looked at */
+	uint64_t slow_until_ns;		     /* till then, cached writes are taken to block */
+	uint64_t slow_spell_ns;		     /* how long that was */
+	uint64_t no_nowait[ENGINE_FDS / 64]; /* a bit of a descriptor: it refuses RWF_NOWAIT */
+	struct engine_batch *batch;	     /* NULL: cached files one by one */
+	size_t n_read;			     /* bytes that were read on the spot since a pump */
 	bool stop;
 	struct list deferred;
 	struct engine_heap_entry *heap; /* heap[1] fires first */
@@ -83,8 +94,15 @@ static inline void engine_complete(struct engine_op *op, int res)
 uint64_t engine_clock_monotonic(struct engine *engine);
 void engine_random_system(struct engine *engine, void *buf, size_t len);
 
-/* Does a read or write at once if the page cache can. Return: whether it did. */
-bool engine_file_try(struct engine_op *op, int *ret_res);
+/* From within poll, in the middle of long work: what is ready to be sent leaves now. Return: how
+ * many operations are complete. */
+int engine_pump(struct engine *engine);
+
+/* engine_cached.c: does those of the reads and writes in @ops that need not wait; what is in @ops
+ * afterwards has to go another way. Return: how many are complete. */
+int engine_files_try(struct engine *engine, struct list *ops);
+struct engine_batch *engine_batch_new(void); /* NULL: there is no such thing here */
+void engine_batch_free(struct engine_batch *batch);
 
 /* The pool of helper threads: does the operation (work or file) the blocking way and posts the
  * completion back. */

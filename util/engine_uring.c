@@ -4,9 +4,8 @@
  * that the last turn has queued and waits for completions. Needs Linux 5.19 for provided buffer
  * rings: receives without a buffer of their own take one only when data has come.
  *
- * An operation stands in pending only while the submission queue has no room for it, and a plain
- * write in writes until the next turn tries it without the ring: io_uring sends each buffered
- * write to a worker thread when the file system (ext4) has no RWF_NOWAIT for it.
+ * An operation stands in pending only while the submission queue has no room for it, and in the
+ * other lists until the next turn tries it without the ring.
  */
 #include "util/cleanup.h"
 #include "util/engine_priv.h"
@@ -27,6 +26,10 @@ enum {
 	RECV_BUF_BYTES = 32 * 1024,
 	RECV_GROUP = 1,
 	MAX_TRIES = 16,
+	LONG_READ = 64 * 1024,
+	/* Turns in a row that may go by without the kernel because something was done on the spot.
+	 */
+	MAX_TURNS_BLIND = 8,
 };
 
 /* sock->state */
@@ -38,7 +41,9 @@ struct uring_engine {
 	struct engine base;
 	struct io_uring ring;
 	bool enabled;
-	struct list pending, writes;
+	struct list pending, cached, reads, sends;
+	bool urgent; /* the queue holds what is to begin soon: not only receives */
+	unsigned n_turns_blind;
 	int wake_fd;
 	bool wake_armed; /* a read of wake_fd is queued or under way */
 	eventfd_t wake_count;
@@ -152,6 +157,7 @@ static void enqueue(struct uring_engine *ur, struct engine_op *op)
 {
 	struct io_uring_sqe *sqe = NULL;
 
+	ur->urgent |= !op->sock || op->kind == OP_SEND;
 	if (list_empty(&ur->pending))
 		sqe = io_uring_get_sqe(&ur->ring);
 	if (sqe)
@@ -160,37 +166,100 @@ static void enqueue(struct uring_engine *ur, struct engine_op *op)
 		list_push_back(&ur->pending, &op->node);
 }
 
+static bool is_long(const struct engine_op *op)
+{
+	return op->file.n_iov > 1 || op->file.iov->iov_len >= LONG_READ;
+}
+
+/*
+ * Whether it is tried without the ring. The ring hands to a worker thread what need not wait: a
+ * write where the file system (ext4) has no RWF_NOWAIT for it, anything on a tmpfs. And it would do
+ * long reads all together, before the first of them can be on its way.
+ */
+static bool is_for_cache(const struct engine_op *op)
+{
+	if (op->kind == OP_WRITEV || (op->kind == OP_READV && is_long(op)))
+		return op->file.flags & (ENGINE_CACHED | ENGINE_IN_MEMORY);
+	return op->kind == OP_READV && op->file.flags & ENGINE_IN_MEMORY;
+}
+
 static void ur_queue(struct engine *engine, struct engine_op *op)
 {
 	struct uring_engine *ur = uring_of(engine);
 
 	if (op->kind == OP_WORK)
 		engine_work_submit(op);
-	else if (op->kind == OP_WRITEV && !(op->file.flags & ENGINE_WRITE_DSYNC))
-		list_push_back(&ur->writes, &op->node);
+	else if (is_for_cache(op))
+		list_push_back(&ur->cached, &op->node);
+	else if (op->kind == OP_READV && op->file.flags & ENGINE_CACHED)
+		list_push_back(&ur->reads, &op->node);
+	else if (op->kind == OP_SEND)
+		list_push_back(&ur->sends, &op->node);
 	else
 		enqueue(ur, op);
 }
 
-/* Return: how many were done at once; the rest goes to the ring. */
-static int try_writes(struct uring_engine *ur)
+static bool is_alone(const struct list *ops)
 {
-	struct list batch = LIST_INIT(batch);
+	return !list_empty(ops) && ops->next == ops->prev;
+}
+
+static void enqueue_all(struct uring_engine *ur, struct list *ops)
+{
 	struct list *node;
-	int n = 0, res;
 
-	list_splice_back(&batch, &ur->writes);
-	while ((node = list_pop_front(&batch))) {
-		struct engine_op *op = list_entry(node, struct engine_op, node);
+	while ((node = list_pop_front(ops)))
+		enqueue(ur, list_entry(node, struct engine_op, node));
+}
 
-		if (engine_file_try(op, &res)) {
-			engine_complete(op, res);
-			n++;
-		} else {
-			enqueue(ur, op);
-		}
-	}
+/* Return: how many were done at once; the rest goes to the ring. */
+static int try_cached(struct uring_engine *ur)
+{
+	struct list ops = LIST_INIT(ops);
+	int n;
+
+	if (list_empty(&ur->cached))
+		return 0;
+	list_splice_back(&ops, &ur->cached);
+	n = engine_files_try(&ur->base, &ops);
+	enqueue_all(ur, &ops);
 	return n;
+}
+
+static int ur_send_now(struct engine *engine)
+{
+	struct uring_engine *ur = uring_of(engine);
+	struct list ops = LIST_INIT(ops);
+	struct list *node;
+	int n_done = 0;
+
+	list_splice_back(&ops, &ur->sends);
+	while ((node = list_pop_front(&ops))) {
+		struct engine_op *op = list_entry(node, struct engine_op, node);
+		ssize_t n = sendmsg(op->sock->fd, &op->msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0) {
+			enqueue(ur, op); /* where it waits, or has its error once more */
+			continue;
+		}
+		engine_complete(op, (int)n);
+		n_done++;
+	}
+	return n_done;
+}
+
+/* Does on the spot what is quicker so. Several of a kind are cheaper by the ring, in one call. */
+static int try_all(struct uring_engine *ur)
+{
+	int n = 0;
+
+	if (is_alone(&ur->sends))
+		n += ur_send_now(&ur->base);
+	enqueue_all(ur, &ur->sends);
+	if (is_alone(&ur->reads))
+		list_splice_back(&ur->cached, &ur->reads);
+	enqueue_all(ur, &ur->reads);
+	return n + try_cached(ur);
 }
 
 /* A free entry, if need be by submitting what is there. Return: 0 or -errno. */
@@ -403,7 +472,13 @@ static int ur_poll(struct engine *engine, uint64_t wait_until_ns)
 
 	if (r < 0)
 		return r;
-	n_done = try_writes(ur);
+	n_done = try_all(ur);
+	if (n_done && !ur->urgent && ++ur->n_turns_blind <= MAX_TURNS_BLIND) {
+		engine_slept(engine);
+		return n_done;
+	}
+	ur->urgent = false;
+	ur->n_turns_blind = 0;
 	r = fill_queue(ur);
 	/* No sleep when a completion may have left something to run, nor when the queue has no
 	 * room (EAGAIN, EBUSY): taking completions makes room. */
@@ -543,6 +618,7 @@ static const struct engine_ops uring_ops = {
 	.sock_open = ur_sock_open,
 	.sock_shutdown = ur_sock_shutdown,
 	.sock_close = ur_sock_close,
+	.send_now = ur_send_now,
 	.watch = ur_watch,
 	.unwatch = ur_unwatch,
 	.queue = ur_queue,
@@ -557,7 +633,10 @@ int engine_uring_new(const struct engine_config *cfg, struct engine **ret_engine
 		return -ENOMEM;
 	engine_init(&ur->base, &uring_ops);
 	list_init(&ur->pending);
-	list_init(&ur->writes);
+	list_init(&ur->cached);
+	list_init(&ur->reads);
+	list_init(&ur->sends);
+	ur->base.batch = engine_batch_new();
 	ur->ring.ring_fd = -1;
 	/* Blocking: a non-blocking one would have its read fail instead of waiting. */
 	ur->wake_fd = eventfd(0, EFD_CLOEXEC);

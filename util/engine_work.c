@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What may block. File operations that the page cache can serve are done on the spot. The rest,
- * and any other work, goes to helper threads: one pool for the whole process, since the work is
- * rare and its threads mostly wait. A helper starts when work finds none idle, and ends after a
- * while without any.
+ * What may block goes to helper threads: one pool for the whole process, since the work is rare
+ * and its threads mostly wait. A helper starts when work finds none idle, and ends after a while
+ * without any.
  */
 #include "util/engine_priv.h"
 #include <errno.h>
@@ -17,10 +16,7 @@
 enum {
 	MAX_HELPERS = 8,
 	IDLE_LIMIT_S = 10,
-	SLOW_WRITE_NS = 2 * 1000 * 1000,
 };
-
-#define SLOW_SPELL_NS (5 * UINT64_C(1000000000))
 
 /* On its own thread's stack. */
 struct helper {
@@ -71,69 +67,6 @@ static int perform(const struct engine_op *op)
 		n = system_call(op);
 	} while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : (int)n; /* a read or write moves less than 2 GiB */
-}
-
-/* ---- the page cache ---- */
-
-/* Whether the page cache has it or may take it; RWF_NOWAIT does not keep direct or synchronous
- * I/O from waiting for the medium. Asked each time: no one tells us when a number is reused. */
-static bool is_cached_io(const struct engine_op *op)
-{
-	int flags;
-
-	if (op->kind != OP_READV && op->kind != OP_WRITEV)
-		return false;
-	flags = fcntl(op->file.fd, F_GETFL);
-	if (flags < 0 || flags & O_DIRECT)
-		return false;
-	return op->kind == OP_READV ||
-	       (!(op->file.flags & ENGINE_WRITE_DSYNC) && !(flags & (O_DSYNC | O_SYNC)));
-}
-
-static ssize_t call_nowait(const struct engine_op *op)
-{
-	off_t offset = (off_t)op->file.offset;
-
-	if (op->kind == OP_READV)
-		return preadv2(op->file.fd, op->file.iov, op->file.n_iov, offset, RWF_NOWAIT);
-	return pwritev2(op->file.fd, op->file.iov, op->file.n_iov, offset, RWF_NOWAIT);
-}
-
-/*
- * ext4, among others, has no RWF_NOWAIT for buffered writes. Sent to another thread, a single
- * write takes some five times as long as it does here; but here, it stalls all connections of
- * the reactor when the kernel throttles writers or must read the rest of a page first. So it is
- * done here until one was slow, and elsewhere for a spell after that.
- */
-static ssize_t write_while_fast(const struct engine_op *op)
-{
-	struct engine *engine = op->engine;
-	uint64_t start, end;
-	ssize_t n;
-
-	if (engine->now_ns < engine->slow_until_ns)
-		return -1;
-	start = engine_clock_monotonic(engine);
-	n = system_call(op);
-	end = engine_clock_monotonic(engine);
-	if (end - start > SLOW_WRITE_NS)
-		engine->slow_until_ns = end + SLOW_SPELL_NS;
-	return n;
-}
-
-bool engine_file_try(struct engine_op *op, int *ret_res)
-{
-	ssize_t n;
-
-	if (!is_cached_io(op))
-		return false;
-	n = call_nowait(op);
-	if (n < 0 && errno == EOPNOTSUPP && op->kind == OP_WRITEV)
-		n = write_while_fast(op);
-	if (n < 0)
-		return false; /* not cached, or a real error: the blocking call has the last word */
-	*ret_res = (int)n;
-	return true;
 }
 
 /* ---- the helpers ---- */

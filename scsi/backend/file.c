@@ -9,6 +9,9 @@
 #include "util/engine.h"
 #include <errno.h>
 #include <limits.h>
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 
 /* In io->priv. */
 struct request {
@@ -23,13 +26,14 @@ struct request {
 _Static_assert(sizeof(struct request) <= sizeof(((struct duotgt_io *)0)->priv), "fits priv");
 
 /* Direct I/O is picky; what does not suit it takes the page cache, which the kernel keeps true. */
-static int pick_fd(const struct request *req)
+static int pick_fd(const struct request *req, int *ret_flags)
 {
 	const struct file_store *store = req->store;
 	const struct duotgt_io *io = req->io;
 	uintptr_t mem = 0;
 	uint64_t file = io->offset + req->moved;
 
+	*ret_flags = store->fd_flags;
 	if (store->direct_fd < 0)
 		return store->fd;
 	for (int i = req->first; i < io->n_iov; i++) {
@@ -38,6 +42,7 @@ static int pick_fd(const struct request *req)
 	}
 	if (mem & (store->direct_mem_align - 1) || file & (store->direct_io_align - 1))
 		return store->fd;
+	*ret_flags = 0;
 	return store->direct_fd;
 }
 
@@ -47,14 +52,18 @@ static void queue(struct request *req)
 	const struct iovec *iov = io->iov + req->first;
 	int n_iov = io->n_iov - req->first < IOV_MAX ? io->n_iov - req->first : IOV_MAX;
 	uint64_t offset = io->offset + req->moved;
+	int fd, flags;
 
 	switch (io->kind) {
 	case DUOTGT_IO_READ:
-		engine_readv(req->engine, &req->op, pick_fd(req), iov, n_iov, offset);
+		fd = pick_fd(req, &flags);
+		engine_readv(req->engine, &req->op, fd, iov, n_iov, offset, flags);
 		break;
 	case DUOTGT_IO_WRITE:
-		engine_writev(req->engine, &req->op, pick_fd(req), iov, n_iov, offset,
-			      io->flags & DUOTGT_IO_FUA ? ENGINE_WRITE_DSYNC : 0);
+		fd = pick_fd(req, &flags);
+		if (io->flags & DUOTGT_IO_FUA)
+			flags |= ENGINE_WRITE_DSYNC;
+		engine_writev(req->engine, &req->op, fd, iov, n_iov, offset, flags);
 		break;
 	case DUOTGT_IO_FLUSH:
 		engine_flush(req->engine, &req->op, req->store->fd);
@@ -178,6 +187,18 @@ int file_store_extent(void *arg, uint64_t offset, uint64_t len, uint64_t *ret_le
 	return 0;
 }
 
+/* What the engine may count on. A descriptor that only an engine knows is of no file here. */
+static int fd_flags(int fd)
+{
+	struct statfs fs;
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && fstatfs(fd, &fs) == 0 &&
+	    (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC))
+		return ENGINE_CACHED | ENGINE_IN_MEMORY;
+	return ENGINE_CACHED;
+}
+
 int file_store_new(int fd, const struct duotgt_backend_info *info, struct file_store **ret_store)
 {
 	struct file_store *store = calloc(1, sizeof(*store));
@@ -185,6 +206,7 @@ int file_store_new(int fd, const struct duotgt_backend_info *info, struct file_s
 	if (!store)
 		return -ENOMEM;
 	store->fd = fd;
+	store->fd_flags = fd_flags(fd);
 	store->direct_fd = -1;
 	store->can_discard = info->can_discard;
 	*ret_store = store;

@@ -8,8 +8,9 @@
 #include <sys/types.h>
 
 struct file_store {
-	int fd;					    /* through the page cache */
-	int direct_fd;				    /* around it (O_DIRECT); -1: no */
+	int fd;	       /* through the page cache */
+	int fd_flags;  /* what engines are told of it: ENGINE_CACHED and the like */
+	int direct_fd; /* around it (O_DIRECT); -1: no */
 	uint32_t direct_mem_align, direct_io_align; /* of memory; of offset and length */
 	bool can_discard;
 	bool thin;     /* space is taken as it is written */

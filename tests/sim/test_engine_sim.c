@@ -414,15 +414,15 @@ static void reads_discards_and_faults(void **state)
 	fd = sim_disk_open(disk);
 	disk_write(fd, 'q', 3, 1, 0);
 	memset(bytes, 0, sizeof(bytes));
-	engine_readv(engine, &r.op, fd, iov, 2, 3 * SIM_SECTOR);
+	engine_readv(engine, &r.op, fd, iov, 2, 3 * SIM_SECTOR, 0);
 	assert_in_range(wait_for(&r), 1, sizeof(bytes));
 	assert_int_equal(bytes[0], 'q');
-	engine_readv(engine, &eof.op, fd, iov, 2, 8 * SIM_SECTOR);
+	engine_readv(engine, &eof.op, fd, iov, 2, 8 * SIM_SECTOR, 0);
 	assert_int_equal(wait_for(&eof), 0);
 	engine_discard(engine, &d.op, fd, 3 * SIM_SECTOR, SIM_SECTOR);
 	assert_int_equal(wait_for(&d), 0);
 	assert_int_equal(disk_byte(disk, 3), 0);
-	engine_readv(engine, &e.op, sim_disk_open(broken), iov, 2, 0);
+	engine_readv(engine, &e.op, sim_disk_open(broken), iov, 2, 0, 0);
 	assert_int_equal(wait_for(&e), -EIO);
 	end();
 }

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
 enum { PIECE = 4096 };
@@ -293,42 +294,127 @@ static void many_sockets_share_few_buffers(void **state)
 
 /* ---- files ---- */
 
-static void read_and_write(struct engine *engine)
+static void read_and_write(struct engine *engine, int fd, int flags)
 {
 	static char ones[PIECE], twos[PIECE], buf[3 * PIECE];
 	struct iovec src[] = {{ones, PIECE}, {twos, PIECE}},
 		     dst[] = {{buf, 10}, {buf + 10, 3 * PIECE - 10}};
-	scoped(close) int fd = temp_file();
 	struct call call;
 
 	memset(ones, 1, PIECE);
 	memset(twos, 2, PIECE);
-	engine_writev(engine, fresh(&call), fd, src, 2, 0, 0);
+	engine_writev(engine, fresh(&call), fd, src, 2, 0, flags);
 	assert_int_equal(finish(engine, &call), 2 * PIECE);
-	engine_writev(engine, fresh(&call), fd, src, 1, 2 * PIECE, ENGINE_WRITE_DSYNC);
+	engine_writev(engine, fresh(&call), fd, src, 1, 2 * PIECE, ENGINE_WRITE_DSYNC | flags);
 	assert_int_equal(finish(engine, &call), PIECE);
 	engine_flush(engine, fresh(&call), fd);
 	assert_int_equal(finish(engine, &call), 0);
-	engine_readv(engine, fresh(&call), fd, dst, 2, 0);
+	engine_readv(engine, fresh(&call), fd, dst, 2, 0, flags);
 	assert_int_equal(finish(engine, &call), 3 * PIECE);
 	assert_memory_equal(buf, ones, PIECE);
 	assert_memory_equal(buf + PIECE, twos, PIECE);
 	assert_memory_equal(buf + 2 * PIECE, ones, PIECE);
 	/* one piece, at the end of the file and past it */
 	dst[0] = (struct iovec){buf, PIECE};
-	engine_readv(engine, fresh(&call), fd, dst, 1, 3 * PIECE - 10);
+	engine_readv(engine, fresh(&call), fd, dst, 1, 3 * PIECE - 10, flags);
 	assert_int_equal(finish(engine, &call), 10);
-	engine_readv(engine, fresh(&call), fd, dst, 1, 3 * PIECE);
+	engine_readv(engine, fresh(&call), fd, dst, 1, 3 * PIECE, flags);
 	assert_int_equal(finish(engine, &call), 0);
 }
 
 static void reads_and_writes_files(void **state)
 {
 	scoped_engine(engine, 0);
+	scoped(close) int fd = temp_file(), memory = memfd_create("test_engine", MFD_CLOEXEC);
 
-	read_and_write(engine);
+	assert_true(memory >= 0);
+	read_and_write(engine, fd, 0);
+	read_and_write(engine, fd, ENGINE_CACHED);
+	read_and_write(engine, memory, 0);
+	read_and_write(engine, memory, ENGINE_CACHED);
+	read_and_write(engine, memory, ENGINE_IN_MEMORY);
 	engine->slow_until_ns = UINT64_MAX; /* as after a write that blocked */
-	read_and_write(engine);
+	read_and_write(engine, fd, ENGINE_CACHED);
+	read_and_write(engine, memory, ENGINE_IN_MEMORY);
+}
+
+enum { N_CACHED = 200 };
+
+/* Numbers go to a file and come back, many at once, of sizes that go together and that do not. */
+static void move_many(struct engine *engine, int fd, int flags, bool write)
+{
+	static char bufs[N_CACHED][16 * PIECE];
+	static struct iovec iovs[N_CACHED][2];
+	static struct call calls[N_CACHED];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < N_CACHED; i++) {
+		size_t len = i % 7 ? PIECE : 16 * PIECE, half = i % 5 ? 0 : 100;
+
+		memset(bufs[i], write ? (int)(i + 1) : 0, len);
+		iovs[i][0] = (struct iovec){bufs[i], half ? half : len};
+		iovs[i][1] = (struct iovec){bufs[i] + half, len - half};
+		if (write)
+			engine_writev(engine, fresh(&calls[i]), fd, iovs[i], half ? 2 : 1,
+				      i * sizeof(bufs[i]), flags);
+		else
+			engine_readv(engine, fresh(&calls[i]), fd, iovs[i], half ? 2 : 1,
+				     i * sizeof(bufs[i]), flags);
+	}
+	while (n < N_CACHED) {
+		assert_true(engine_turn(engine, true) >= 0);
+		for (unsigned i = n = 0; i < N_CACHED; i++)
+			n += calls[i].n_done;
+	}
+	for (unsigned i = 0; i < N_CACHED; i++) {
+		size_t len = i % 7 ? PIECE : 16 * PIECE;
+
+		assert_int_equal(calls[i].n_done, 1);
+		assert_int_equal(calls[i].res, len);
+		for (size_t at = 0; at < len; at += 100)
+			assert_int_equal((uint8_t)bufs[i][at], (uint8_t)(i + 1));
+	}
+}
+
+static void cached_files_one_by_one_and_together(void **state)
+{
+	scoped_engine(engine, 0);
+	scoped(close) int fd = temp_file(), memory = memfd_create("test_engine", MFD_CLOEXEC);
+
+	for (int round = 0; round < 2; round++) {
+		move_many(engine, fd, ENGINE_CACHED, true);
+		move_many(engine, fd, ENGINE_CACHED, false);
+		move_many(engine, memory, ENGINE_IN_MEMORY, true);
+		move_many(engine, memory, ENGINE_IN_MEMORY, false);
+		move_many(engine, memory, ENGINE_CACHED, true); /* no RWF_NOWAIT at all */
+		move_many(engine, memory, ENGINE_CACHED, false);
+		engine_batch_free(steal(engine->batch)); /* as where io_setup() is not allowed */
+		assert_int_equal(ftruncate(fd, 0), 0);
+		assert_int_equal(ftruncate(memory, 0), 0);
+	}
+}
+
+/* One that fails among others that do not. */
+static void cached_errors_stay_apart(void **state)
+{
+	scoped_engine(engine, 0);
+	scoped(close) int fd = temp_file();
+	char bytes[4] = "";
+	struct iovec iov = {bytes, 1};
+	struct call calls[6];
+	unsigned n = 0;
+
+	assert_int_equal(pwrite(fd, "x", 1, 0), 1);
+	for (int i = 0; i < 6; i++)
+		engine_readv(engine, fresh(&calls[i]), i == 0 || i == 3 ? 1 << 20 : fd, &iov, 1, 0,
+			     i % 2 ? ENGINE_CACHED : ENGINE_IN_MEMORY);
+	while (n < 6) {
+		assert_true(engine_turn(engine, true) >= 0);
+		for (int i = n = 0; i < 6; i++)
+			n += calls[i].n_done;
+	}
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(calls[i].res, i == 0 || i == 3 ? -EBADF : 1);
 }
 
 static void discards_a_hole(void **state)
@@ -346,7 +432,7 @@ static void discards_a_hole(void **state)
 	assert_int_equal(finish(engine, &call), 0);
 	assert_int_equal(fstat(fd, &st), 0);
 	assert_int_equal(st.st_size, 2 * PIECE);
-	engine_readv(engine, fresh(&call), fd, &iov, 1, 0);
+	engine_readv(engine, fresh(&call), fd, &iov, 1, 0, 0);
 	assert_int_equal(finish(engine, &call), 2 * PIECE);
 	assert_int_equal(buf[PIECE - 1], 7);
 	assert_memory_equal(buf + PIECE, zeroes, PIECE);
@@ -360,7 +446,7 @@ static void file_errors_come_back(void **state)
 	struct iovec iov = {buf, sizeof(buf)};
 	struct call call;
 
-	engine_readv(engine, fresh(&call), -1, &iov, 1, 0);
+	engine_readv(engine, fresh(&call), -1, &iov, 1, 0, 0);
 	assert_int_equal(finish(engine, &call), -EBADF);
 	engine_writev(engine, fresh(&call), rd_only, &iov, 1, 0, 0);
 	assert_int_equal(finish(engine, &call), -EBADF);
@@ -390,7 +476,7 @@ static void no_operation_is_lost(void **state)
 		if (i % 16 == 15)
 			engine_flush(engine, fresh(&calls[i]), fd);
 		else
-			engine_readv(engine, fresh(&calls[i]), fd, &iovs[i], 1, i * sizeof(i));
+			engine_readv(engine, fresh(&calls[i]), fd, &iovs[i], 1, i * sizeof(i), 0);
 	}
 	while (n < N) {
 		assert_true(engine_turn(engine, true) >= 0);
@@ -423,7 +509,7 @@ static void read_again(struct engine_op *op, int res)
 
 	assert_int_equal(res, 1);
 	if (--busy->n_left)
-		engine_readv(busy->engine, op, busy->fd, &busy->iov, 1, 0);
+		engine_readv(busy->engine, op, busy->fd, &busy->iov, 1, 0, ENGINE_CACHED);
 }
 
 static void busy_files_do_not_starve_sockets(void **state)
@@ -439,7 +525,7 @@ static void busy_files_do_not_starve_sockets(void **state)
 	open_pair(engine, &a, &b);
 	engine_recv_some(engine, &a, fresh(&in));
 	engine_turn(engine, false);
-	engine_readv(engine, &busy.op, fd, &busy.iov, 1, 0);
+	engine_readv(engine, &busy.op, fd, &busy.iov, 1, 0, ENGINE_CACHED);
 	assert_int_equal(send(b.fd, "x", 1, 0), 1);
 	assert_int_equal(finish(engine, &in), 1);
 	assert_true(busy.n_left > 10000);
@@ -510,7 +596,7 @@ static void done_may_free_everything(void **state)
 	assert_int_equal(send(far[0].fd, "data", 4, 0), 4);
 	assert_int_equal(send(far[2].fd, "data", 4, 0), 4);
 	engine_send(engine, &sender->sock, &sender->op, &iov, 1);
-	engine_readv(engine, &file->op, fd, &iov, 1, 0);
+	engine_readv(engine, &file->op, fd, &iov, 1, 0, 0);
 	engine_work(engine, &worker->op, no_work, NULL);
 	while (n_gone < 4)
 		assert_true(engine_turn(engine, true) >= 0);
@@ -533,7 +619,7 @@ static void done_waits_for_the_loop(void **state)
 	assert_int_equal(send(b.fd, "x", 1, 0), 1);
 	engine_recv_some(engine, &a, fresh(&calls[0]));
 	engine_send(engine, &a, fresh(&calls[1]), &iov, 1);
-	engine_readv(engine, fresh(&calls[2]), fd, &iov, 1, 0);
+	engine_readv(engine, fresh(&calls[2]), fd, &iov, 1, 0, 0);
 	engine_writev(engine, fresh(&calls[3]), fd, &iov, 1, 0, 0);
 	engine_flush(engine, fresh(&calls[4]), fd);
 	engine_recv_some(engine, &b, fresh(&calls[5]));
@@ -560,6 +646,8 @@ int main(void)
 		on_both(shutdown_ends_what_is_queued),
 		on_both(many_sockets_share_few_buffers),
 		on_both(reads_and_writes_files),
+		on_both(cached_files_one_by_one_and_together),
+		on_both(cached_errors_stay_apart),
 		on_both(discards_a_hole),
 		on_both(file_errors_come_back),
 		on_both(no_operation_is_lost),
