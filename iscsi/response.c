@@ -91,6 +91,9 @@ void task_answer(struct iscsi_task *task)
 		return;
 	}
 	task_set_state(task, TASK_SENDING);
+	/* The initiator may use the tag anew as soon as it has the status, which may be before we
+	 * know that all of it has left. */
+	list_del(&task->hash);
 	task->in_len = at_most(scsi->in_len, scsi->expect_in);
 	if (scsi->status != STATUS_GOOD || bidi)
 		task->in_len = 0;

@@ -111,8 +111,15 @@ static struct command *command_find(struct initiator *ini, const struct iscsi_bh
 
 static void command_finish(struct initiator *ini, struct command *cmd, const struct reply *reply)
 {
+	/* With the status the tag is free. Not after a write, for which data may be on its way; nor
+	 * under task management, which may be about that tag. */
+	bool frees = cmd->kind != CMD_WRITE && ini->tmf_itt == ISCSI_RESERVED_TAG;
+	uint32_t itt = cmd->itt;
+
 	player_done(ini, cmd, reply);
 	command_free(ini, cmd);
+	if (frees && ini_chance(ini, 500))
+		ini->free_itt = itt;
 }
 
 /* ---- Data-Out ---- */

@@ -125,6 +125,11 @@ void initiator_send(struct initiator *ini, struct iscsi_bhs *bhs, const void *da
 
 uint32_t initiator_itt(struct initiator *ini)
 {
+	uint32_t itt = ini->free_itt;
+
+	ini->free_itt = ISCSI_RESERVED_TAG;
+	if (itt != ISCSI_RESERVED_TAG)
+		return itt;
 	if (ini->next_itt == ISCSI_RESERVED_TAG)
 		ini->next_itt++;
 	return ini->next_itt++;
@@ -274,6 +279,7 @@ void initiator_connect(struct initiator *ini)
 	ini->cmdsn = ini_chance(ini, 300) ? 0xfffffff0u + (uint32_t)ini_below(ini, 16)
 					  : (uint32_t)sim_random(ini->world->sim);
 	ini->max_cmdsn = ini->cmdsn;
+	ini->free_itt = ISCSI_RESERVED_TAG;
 	ini->next_itt = (uint32_t)sim_random(ini->world->sim) | 0xfffff000u;
 	rx_go(ini);
 	login_start(ini);

@@ -108,6 +108,7 @@ struct initiator {
 	unsigned login_steps;
 
 	uint32_t cmdsn, max_cmdsn, exp_statsn, next_itt;
+	uint32_t free_itt; /* of the last answered command, free again; or ISCSI_RESERVED_TAG */
 	bool statsn_known;
 	struct list commands, unsolicited;
 	unsigned n_commands;
