@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From a CDB to its row, and what can be judged of a CDB by its row alone. */
 #include "scsi/lu_priv.h"
+#include "scsi/pi/pi.h"
 
 enum {
 	OPCODE_VARIABLE = 0x7f, /* VARIABLE LENGTH CDB: its service action is in bytes 8 and 9 */
@@ -12,14 +13,21 @@ static unsigned service_action(const uint8_t *cdb)
 	return cdb[0] == OPCODE_VARIABLE ? be16_get(cdb + 8) : cdb[1] & SA_MASK;
 }
 
+void scsi_op_judge_devices(struct scsi_lu_view *view)
+{
+	if (view->device_type == DEVICE_CDROM)
+		view->op_devices = ON_CDROMS;
+	else if (!view->protection)
+		view->op_devices = ON_PLAIN;
+	else
+		view->op_devices = view->protection == PI_TYPE_2 ? ON_TYPE_2 : ON_TYPES_1_3;
+}
+
 bool scsi_op_offered(const struct scsi_op *op, const struct scsi_lu *lu)
 {
-	uint8_t device;
-
 	if (!lu)
 		return op->devices == ON_ANY && !op->offered;
-	device = scsi_lu_view(lu)->device_type == DEVICE_CDROM ? ON_CDROMS : ON_DISKS;
-	return (op->devices & device) && (!op->offered || op->offered(lu));
+	return (op->devices & scsi_lu_view(lu)->op_devices) && (!op->offered || op->offered(lu));
 }
 
 const struct scsi_op *scsi_op_find(const struct scsi_lu *lu, const uint8_t *cdb)
@@ -55,12 +63,18 @@ static enum scsi_step check_unknown(struct scsi_task *task)
 {
 	unsigned i = scsi_op_first(task->cdb[0]);
 	const struct scsi_op *op;
+	bool has_some = false;
 
-	for (; (op = scsi_op_at(i)) && op->opcode == task->cdb[0]; i++)
-		if (scsi_op_offered_to(op, task->lu, task->nexus))
-			return task->cdb[0] == OPCODE_VARIABLE ? scsi_check_field(task, 8, 0)
-							       : scsi_check_field(task, 1, SA_MASK);
-	return scsi_check(task, SENSE_INVALID_OPCODE);
+	for (; (op = scsi_op_at(i)) && op->opcode == task->cdb[0]; i++) {
+		has_some |= scsi_op_offered_to(op, task->lu, task->nexus);
+		/* READ (32) and the like, of a protection type that has none. */
+		if (op->opcode == OPCODE_VARIABLE && op->sa == service_action(task->cdb))
+			return scsi_check(task, SENSE_INVALID_OPCODE);
+	}
+	if (!has_some)
+		return scsi_check(task, SENSE_INVALID_OPCODE);
+	return task->cdb[0] == OPCODE_VARIABLE ? scsi_check_field(task, 8, 0)
+					       : scsi_check_field(task, 1, SA_MASK);
 }
 
 enum scsi_step scsi_op_check(struct scsi_task *task)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Logical units: opening, what tasks see of them, the last flush, closing. */
 #include "scsi/lu_priv.h"
+#include "scsi/pi/pi.h"
 #include "scsi/pr/pr.h"
 #include "scsi/sbc/atomic.h"
 #include "scsi/sbc/background.h"
@@ -52,6 +53,27 @@ static int check_config(const struct scsi_lu_config *cfg, char *ret_why, size_t 
 	return check_alignment(cfg, ret_why, why_len);
 }
 
+/* From here on it is the LU's store, and the one below its own. */
+static int open_protection(struct scsi_lu *lu, const struct scsi_lu_config *cfg, char *ret_why,
+			   size_t why_len)
+{
+	int r = pi_store_open(cfg, lu->store, &lu->info, &lu->pi, ret_why, why_len);
+
+	if (r < 0)
+		return r;
+	lu->store = lu->pi;
+	lu->backend = pi_store_ops(lu->pi);
+	return 0;
+}
+
+/* A transfer with protection information takes no more of the transport than one without. */
+static uint32_t max_transfer(const struct scsi_lu *lu, const struct scsi_lu_config *cfg)
+{
+	uint32_t n_blocks = cfg->max_transfer / (cfg->block_size + PI_LEN);
+
+	return lu->pi && n_blocks ? n_blocks * cfg->block_size : cfg->max_transfer;
+}
+
 static int open_store(struct scsi_lu *lu, const struct scsi_lu_config *cfg, char *ret_why,
 		      size_t why_len)
 {
@@ -68,7 +90,7 @@ static int open_store(struct scsi_lu *lu, const struct scsi_lu_config *cfg, char
 		lu->info.physical_block = cfg->physical_block;
 	if (lu->info.size < cfg->block_size)
 		return lu_refuse(cfg, "smaller than one block", ret_why, why_len);
-	return 0;
+	return cfg->protection.backend ? open_protection(lu, cfg, ret_why, why_len) : 0;
 }
 
 static int publish_view(struct scsi_lu *lu, const struct scsi_lu_config *cfg)
@@ -82,7 +104,7 @@ static int publish_view(struct scsi_lu *lu, const struct scsi_lu_config *cfg)
 		.n_blocks = lu->info.size >> shift,
 		.block_size = cfg->block_size,
 		.block_shift = shift,
-		.max_transfer = cfg->max_transfer,
+		.max_transfer = max_transfer(lu, cfg),
 		.read_only = cfg->params.read_only || cfg->cdrom || lu->info.read_only,
 		.write_cache = cfg->write_cache,
 		.thin = cfg->thin && !cfg->cdrom && (lu->info.can_discard || lu->info.read_only),
@@ -90,7 +112,9 @@ static int publish_view(struct scsi_lu *lu, const struct scsi_lu_config *cfg)
 		.removable = cfg->removable || cfg->cdrom,
 		.device_type = cfg->cdrom ? DEVICE_CDROM : DEVICE_DISK,
 		.lowest_aligned = cfg->lowest_aligned,
+		.protection = lu->pi ? (uint8_t)pi_store_type(lu->pi) : PI_NONE,
 	};
+	scsi_op_judge_devices(view);
 	atomic_store_explicit(&lu->view, view, memory_order_release);
 	return 0;
 }
@@ -305,7 +329,8 @@ static void request_done(struct duotgt_io *io, int res)
 	request->res = res;
 }
 
-int scsi_lu_io_now(struct scsi_lu *lu, const struct duotgt_io *io)
+int scsi_store_io_now(const struct duotgt_backend_ops *backend, void *store,
+		      const struct duotgt_io *io)
 {
 	scoped(free) struct request_now *request = calloc(1, sizeof(*request));
 	struct engine *engine;
@@ -319,7 +344,7 @@ int scsi_lu_io_now(struct scsi_lu *lu, const struct duotgt_io *io)
 		return r;
 	request->io = *io;
 	request->io.done = request_done;
-	lu->backend->submit(lu->store, engine, &request->io);
+	backend->submit(store, engine, &request->io);
 	while (!request->done && r >= 0)
 		r = engine_turn(engine, true);
 	if (!request->done) {
@@ -328,6 +353,11 @@ int scsi_lu_io_now(struct scsi_lu *lu, const struct duotgt_io *io)
 	}
 	engine_free(engine);
 	return request->res;
+}
+
+int scsi_lu_io_now(struct scsi_lu *lu, const struct duotgt_io *io)
+{
+	return scsi_store_io_now(lu->backend, lu->store, io);
 }
 
 int scsi_lu_flush_now(struct scsi_lu *lu)

@@ -16,6 +16,13 @@ struct scsi_lu;
 struct scsi_target;
 struct scsi_nexus;
 
+/* Protection information, kept in a store of its own: scsi/pi/pi.h. */
+struct scsi_protection_config {
+	const struct duotgt_backend_ops *backend; /* of that store; NULL: there is none */
+	const char *path;			  /* likewise; "" where it has none */
+	unsigned type;				  /* 0 to 3: what a new store is formatted with */
+};
+
 struct scsi_lu_config {
 	const char *name; /* of the storage, for messages */
 	const struct duotgt_backend_ops *backend;
@@ -33,6 +40,7 @@ struct scsi_lu_config {
 	int numa_node;		 /* whose buffers its tasks prefer; -1: the reactor's */
 	bool no_reservations;	 /* neither kind is offered, whoever asks */
 	const char *state_dir;	 /* for APTPL, saved pages, …; NULL: such state is not offered */
+	struct scsi_protection_config protection;
 };
 
 /**

@@ -32,6 +32,7 @@ struct scsi_mode {
 
 enum scsi_device_type { DEVICE_DISK = 0x00, DEVICE_CDROM = 0x05 }; /* PERIPHERAL DEVICE TYPE */
 
+struct pi_store;
 struct scsi_job;
 struct scsi_pr;
 
@@ -53,6 +54,8 @@ struct scsi_lu_view {
 	bool online;
 	bool removable;		 /* RMB: see scsi/medium.h */
 	uint8_t device_type;	 /* enum scsi_device_type */
+	uint8_t protection;	 /* enum pi_type */
+	uint8_t op_devices;	 /* enum scsi_op_devices: what it is to the rows of commands */
 	uint16_t lowest_aligned; /* LOWEST ALIGNED LOGICAL BLOCK ADDRESS */
 };
 
@@ -61,6 +64,7 @@ struct scsi_lu {
 	char *name;
 	const struct duotgt_backend_ops *backend;
 	void *store;
+	struct pi_store *pi; /* the same store, when it has protection information; else NULL */
 	struct duotgt_backend_info info;
 	uint8_t uuid[16];
 	int numa_node;
@@ -116,7 +120,9 @@ struct scsi_lu_view scsi_lu_look(struct scsi_lu *lu);
 int scsi_lu_change(struct scsi_lu *lu, void (*edit)(struct scsi_lu_view *view, void *arg),
 		   void *arg);
 
-/* One request to the store; blocks; when no task can wait for it. Return: as duotgt_io.done. */
+/* One request to a store; blocks; when no task can wait for it. Return: as duotgt_io.done. */
+int scsi_store_io_now(const struct duotgt_backend_ops *backend, void *store,
+		      const struct duotgt_io *io);
 int scsi_lu_io_now(struct scsi_lu *lu, const struct duotgt_io *io);
 
 /*
@@ -275,6 +281,12 @@ void scsi_task_go_on(struct scsi_task *task);
  */
 enum scsi_step scsi_task_work(struct scsi_task *task, int (*fn)(struct scsi_task *task),
 			      enum scsi_step (*next)(struct scsi_task *task));
+
+/*
+ * Makes task->io of @len bytes of the task's buffer from byte @from on, or of as many as there are;
+ * for scsi_task_io(), which gives them back.
+ */
+void scsi_task_borrow(struct scsi_task *task, uint64_t from, uint64_t len);
 
 /* The same for the range of the task (lba, n_blocks, iov): reads and writes of blocks. */
 enum scsi_step scsi_task_read(struct scsi_task *task, enum scsi_step (*next)(struct scsi_task *));

@@ -7,6 +7,8 @@
 #include "scsi/task.h"
 #include "util/bytes.h"
 
+struct scsi_lu_view;
+
 #define NO_SA 0xff
 
 enum scsi_access {
@@ -55,10 +57,22 @@ struct scsi_op {
 	/* Whether it is there for this nexus, which may depend on its target. NULL: yes. */
 	bool (*offered_to)(const struct scsi_nexus *nexus);
 	uint32_t timeout_s; /* recommended command timeout; 0: what its access suggests */
-	uint8_t devices;    /* enum scsi_op_devices; rows leave it 0: ops.c has it by set */
+	uint8_t devices;    /* enum scsi_op_devices; 0: as ops.c has it for its set */
 };
 
-enum scsi_op_devices { ON_DISKS = 1, ON_CDROMS = 2, ON_ANY = 3 };
+/* Disks by the protection information that they are formatted with: 0, 1 or 3, or 2. */
+enum scsi_op_devices {
+	ON_PLAIN = 1,
+	ON_TYPES_1_3 = 2,
+	ON_TYPE_2 = 4,
+	ON_PROTECTED = ON_TYPES_1_3 | ON_TYPE_2,
+	ON_DISKS = ON_PLAIN | ON_PROTECTED,
+	ON_CDROMS = 8,
+	ON_ANY = ON_DISKS | ON_CDROMS,
+};
+
+/* Sets view->op_devices: which of these a LU is. */
+void scsi_op_judge_devices(struct scsi_lu_view *view);
 
 /* Whether a LU (NULL: no LU) has the command: one of its kind, and as it is set up. */
 bool scsi_op_offered(const struct scsi_op *op, const struct scsi_lu *lu);
@@ -91,6 +105,7 @@ enum { TIMEOUT_FLUSH = 600, TIMEOUT_WHOLE_MEDIUM = 86400 };
  */
 extern const struct scsi_op *const scsi_op_sets[];
 extern const struct scsi_op sbc_atomic_ops[];
+extern const struct scsi_op pi_ops[], pi_long_ops[];
 extern const struct scsi_op copy_ops[], spc_ops[], sbc_ops[], medium_ops[], mmc_ops[], pr_ops[],
 	alua_ops[], diag_ops[], erase_ops[];
 

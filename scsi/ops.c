@@ -9,8 +9,8 @@
 #define MAX_ROWS 256
 
 const struct scsi_op *const scsi_op_sets[] = {
-	spc_ops, medium_ops, diag_ops, sbc_ops,	 erase_ops, sbc_atomic_ops,
-	mmc_ops, pr_ops,     alua_ops, copy_ops, NULL,
+	spc_ops, medium_ops, diag_ops, sbc_ops, erase_ops,   sbc_atomic_ops, mmc_ops,
+	pr_ops,	 alua_ops,   copy_ops, pi_ops,	pi_long_ops, NULL,
 };
 
 /* The sets that one kind of device has; the others are for all. */
@@ -18,8 +18,9 @@ static const struct {
 	const struct scsi_op *set;
 	enum scsi_op_devices devices;
 } set_devices[] = {
-	{sbc_ops, ON_DISKS},  {erase_ops, ON_DISKS}, {sbc_atomic_ops, ON_DISKS},
-	{copy_ops, ON_DISKS}, {mmc_ops, ON_CDROMS},
+	{sbc_ops, ON_DISKS},	  {erase_ops, ON_DISKS}, {sbc_atomic_ops, ON_DISKS},
+	{copy_ops, ON_DISKS},	  {mmc_ops, ON_CDROMS},	 {pi_ops, ON_PROTECTED},
+	{pi_long_ops, ON_TYPE_2},
 };
 
 static struct scsi_op
@@ -52,7 +53,9 @@ static void sort_rows(void)
 		for (const struct scsi_op *op = scsi_op_sets[s]; op->name; op++) {
 			assert(n < MAX_ROWS);
 			sorted[n] = *op;
-			sorted[n++].devices = devices_of(scsi_op_sets[s]);
+			if (!op->devices)
+				sorted[n].devices = devices_of(scsi_op_sets[s]);
+			n++;
 		}
 	qsort(sorted, n, sizeof(sorted[0]), by_opcode);
 	while (n--)

@@ -6,6 +6,7 @@
 #include "scsi/counters.h"
 #include "scsi/lu_priv.h"
 #include "scsi/order.h"
+#include "scsi/pi/protect.h"
 #include "scsi/pr/pr.h"
 #include "scsi/sbc/background.h"
 #include <assert.h>
@@ -226,10 +227,20 @@ static void task_done(struct scsi_task *task)
 	task->transport->done(task);
 }
 
+/* Whether the row is still one for its LU, which may have been formatted to another protection. */
+static enum scsi_step check_row(struct scsi_task *task)
+{
+	if (!task->lu || task->op->devices & scsi_lu_view(task->lu)->op_devices)
+		return SCSI_READY;
+	return scsi_op_check(task);
+}
+
 /* What it waited for, its data or its turn, may have given a FORMAT UNIT time to begin. */
 static enum scsi_step task_work(struct scsi_task *task)
 {
-	return check_barred(task) == SCSI_DONE ? SCSI_DONE : task->op->run(task);
+	if (check_barred(task) == SCSI_DONE || check_row(task) == SCSI_DONE)
+		return SCSI_DONE;
+	return task->op->run(task);
 }
 
 enum scsi_step scsi_task_run(struct scsi_task *task)
@@ -307,6 +318,8 @@ static enum scsi_step io_failed(struct scsi_task *task, int res)
 {
 	uint64_t lba = task->io.offset >> scsi_lu_view(task->lu)->block_shift;
 
+	if (res == -EILSEQ)
+		return pi_check_failed(task);
 	if (loses_writes(&task->io, res))
 		atomic_store(&task->lu->flush_failed, true);
 	if (task->io.kind == DUOTGT_IO_FLUSH)
@@ -320,11 +333,7 @@ static enum scsi_step io_failed(struct scsi_task *task, int res)
 	return scsi_check_info(task, SENSE_WRITE_ERROR, lba);
 }
 
-/*
- * Makes task->io of @len bytes of the task's buffer from byte @from on, or of as many as there
- * are.
- */
-static void borrow_buffer(struct scsi_task *task, uint64_t from, uint64_t len)
+void scsi_task_borrow(struct scsi_task *task, uint64_t from, uint64_t len)
 {
 	struct duotgt_io *io = &task->io;
 	/* Without a buffer iov is NULL, to which not even 0 may be added. */
@@ -460,7 +469,7 @@ enum scsi_step scsi_task_read(struct scsi_task *task, enum scsi_step (*next)(str
 	unsigned shift = scsi_lu_view(task->lu)->block_shift;
 
 	task->in_len = task->n_blocks << shift;
-	borrow_buffer(task, 0, task->in_len);
+	scsi_task_borrow(task, 0, task->in_len);
 	if (!task->io.len)
 		return next ? next(task) : scsi_good(task);
 	task->io.kind = DUOTGT_IO_READ;
@@ -484,7 +493,7 @@ enum scsi_step scsi_task_write_from(struct scsi_task *task, uint64_t from, bool 
 
 	received =
 		received > from ? (received - from) >> view->block_shift << view->block_shift : 0;
-	borrow_buffer(task, from, received < len ? received : len);
+	scsi_task_borrow(task, from, received < len ? received : len);
 	task->io.kind = DUOTGT_IO_WRITE;
 	task->io.flags = scsi_task_write_flags(task, fua);
 	task->io.offset = task->lba << view->block_shift;

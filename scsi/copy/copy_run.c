@@ -6,6 +6,7 @@
  * does, and looks at both LUs anew: an operator may change them meanwhile.
  */
 #include "scsi/copy/copy_job_priv.h"
+#include "scsi/pi/protect.h"
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -64,14 +65,19 @@ static void fail_io(struct copy_job *job, enum duotgt_io_kind kind, int res)
 	uint64_t offset = kind == DUOTGT_IO_READ ? piece->from_offset : piece->to_offset;
 	uint64_t lba = (offset + job->chunk_at) >> scsi_lu_look(lu).block_shift;
 
-	if (res == -ENOMEM || res == -EAGAIN)
+	if (res == -ENOMEM || res == -EAGAIN) {
 		fail(job, SENSE_NONE, NULL);
-	else if (kind == DUOTGT_IO_READ)
+	} else if (res == -EILSEQ) {
+		struct pi_fault fault = pi_fault_of(&job->io);
+
+		fail(job, pi_sense_of(fault.field), &fault.lba);
+	} else if (kind == DUOTGT_IO_READ) {
 		fail(job, SENSE_UNRECOVERED_READ_ERROR, &lba);
-	else if (res == -ENOSPC)
+	} else if (res == -ENOSPC) {
 		fail(job, SENSE_SPACE_ALLOCATION_FAILED, NULL);
-	else
+	} else {
 		fail(job, SENSE_WRITE_ERROR, &lba);
+	}
 }
 
 static void all_done(struct copy_job *job)

@@ -7,6 +7,7 @@
 #include "scsi/copy/copy.h"
 #include "scsi/lu_priv.h"
 #include "scsi/order.h"
+#include "scsi/pi/pi.h"
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -35,6 +36,9 @@ struct scsi_job {
 	enum scsi_sense_code before; /* what commands were told when it began */
 	enum sbc_wipe_how how;
 	bool invert, sticks, exit_allowed;
+	const struct scsi_nexus *asker; /* is only compared with others: it may be gone */
+	bool protects;			/* as in struct sbc_wipe */
+	uint8_t protection;
 	unsigned pass, n_passes;
 	atomic_bool cancelled;
 
@@ -106,6 +110,8 @@ static void job_submit(struct scsi_job *job, enum duotgt_io_kind kind, uint32_t 
 	job->io.offset = kind == DUOTGT_IO_FLUSH ? 0 : job->at;
 	job->io.len = kind == DUOTGT_IO_FLUSH ? 0 : job->len;
 	job->iov = (struct iovec){job->piece, job->len};
+	if (kind == DUOTGT_IO_WRITE && job->lu->pi)
+		pi_set_args(&job->io, &(struct pi_args){.mode = PI_ESCAPE});
 	job->lu->backend->submit(job->lu->store, job->engine, &job->io);
 }
 
@@ -132,11 +138,32 @@ static int look(void *arg)
 	return r;
 }
 
+static void edit_protection(struct scsi_lu_view *view, void *arg)
+{
+	view->protection = *(const uint8_t *)arg;
+	scsi_op_judge_devices(view);
+}
+
+/* For good, then for all to see. READ CAPACITY (16) has something else to tell then. */
+static int protect(const struct scsi_job *job)
+{
+	bool differs = pi_store_type(job->lu->pi) != job->protection;
+	uint8_t type = job->protection;
+	int r = pi_store_set_type(job->lu->pi, (enum pi_type)type);
+
+	if (r == 0 && differs)
+		r = scsi_lu_change(job->lu, edit_protection, &type);
+	if (r == 0 && differs)
+		scsi_lu_attention(job->lu, UA_CAPACITY_CHANGED, job->asker);
+	return r;
+}
+
 static int forget(void *arg)
 {
 	const struct scsi_job *job = arg;
+	int r = job->protects ? protect(job) : 0;
 
-	return job->lu->state_dir ? sbc_wipe_forget(job->lu) : 0;
+	return r == 0 && job->lu->state_dir ? sbc_wipe_forget(job->lu) : r;
 }
 
 static enum phase first_phase(const struct scsi_job *job)
@@ -348,11 +375,14 @@ static struct scsi_job *job_new(struct scsi_task *task, const struct sbc_wipe *w
 		return NULL;
 	}
 	job->engine = task->nexus->engine;
+	job->asker = task->nexus;
 	job->failed = wipe->failed;
 	job->how = wipe->how;
 	job->invert = wipe->invert;
 	job->sticks = wipe->sticks;
 	job->exit_allowed = wipe->exit_allowed;
+	job->protects = wipe->protects;
+	job->protection = wipe->protection;
 	job->n_passes = wipe->n_passes;
 	job->size = view->n_blocks << view->block_shift;
 	job->io.done = io_done;

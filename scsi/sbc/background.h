@@ -26,6 +26,8 @@ struct sbc_wipe {
 	enum scsi_sense_code failed; /* and once it has failed, until another one is begun */
 	bool sticks;		     /* goes on when its command is aborted; else it fails then */
 	bool exit_allowed;	     /* sbc_background_forgive() may end its failure */
+	bool protects;	    /* changes the protection type of the LU, once all is done, to */
+	uint8_t protection; /* enum pi_type */
 };
 
 /**

@@ -8,8 +8,9 @@ enum {
 	CAPACITY10_LEN = 8,
 	CAPACITY16_LEN = 32,
 
-	LBPME = 0x80, /* byte 14: LOGICAL BLOCK PROVISIONING MANAGEMENT ENABLED */
-	LBPRZ = 0x40, /* unmapped blocks read as zeroes */
+	PROT_EN = 0x01, /* byte 12: the medium is formatted with protection information */
+	LBPME = 0x80,	/* byte 14: LOGICAL BLOCK PROVISIONING MANAGEMENT ENABLED */
+	LBPRZ = 0x40,	/* unmapped blocks read as zeroes */
 };
 
 enum scsi_step sbc_plan_capacity10(struct scsi_task *task)
@@ -47,7 +48,8 @@ enum scsi_step sbc_read_capacity16(struct scsi_task *task)
 
 	be64_put(buf, view->n_blocks - 1);
 	be32_put(buf + 8, view->block_size);
-	/* byte 12: no protection information */
+	if (view->protection) /* P_TYPE counts from 0; an interval is a block: P_I_EXPONENT 0 */
+		buf[12] = (uint8_t)((view->protection - 1) << 1 | PROT_EN);
 	buf[13] = (uint8_t)sbc_physical_exponent(task->lu);
 	be16_put(buf + 14, view->lowest_aligned); /* 14 bits, below the two flags */
 	buf[14] |= view->thin ? LBPME | LBPRZ : 0;

@@ -2,9 +2,11 @@
 /*
  * COMPARE AND WRITE: the range is read and compared with the first half of the data-out, in pieces
  * through one small buffer; when all is equal the second half is written. That no other command
- * comes in between is the gate's doing. Source: SBC-4 r22, COMPARE AND WRITE.
+ * comes in between is the gate's doing. With protection information each half has it, all of it is
+ * checked first, and it is compared as the data is. Source: SBC-4 r22, COMPARE AND WRITE.
  */
 #include "scsi/lu_priv.h"
+#include "scsi/pi/protect.h"
 #include "scsi/sbc/atomic.h"
 #include "scsi/sbc/walk.h"
 #include <stdlib.h>
@@ -18,8 +20,9 @@ enum {
 
 /* One under way: task->own. */
 struct caw {
-	uint64_t done, total; /* bytes of the range */
-	struct sbc_walk data; /* what comes next of the half that is compared */
+	struct pi_use use;
+	uint64_t done, total; /* bytes of a half of the data-out */
+	struct walk data;     /* what comes next of the half that is compared */
 	struct iovec iov;     /* of the piece being read */
 	uint8_t piece[PIECE_MAX];
 };
@@ -38,13 +41,15 @@ uint8_t sbc_caw_max_blocks(const struct scsi_lu *lu)
  */
 enum scsi_step sbc_plan_compare_and_write(struct scsi_task *task)
 {
-	enum scsi_step step = scsi_plan_range(task);
+	enum scsi_step step = pi_judge(task, PI_WRITES);
 
+	if (step == SCSI_READY)
+		step = scsi_plan_range(task);
 	if (step != SCSI_READY)
 		return step;
 	if (task->n_blocks > sbc_caw_max_blocks(task->lu))
 		return scsi_check_field(task, NUMBER_OF_BLOCKS, 0);
-	task->need_out = task->n_blocks * 2 << scsi_lu_view(task->lu)->block_shift;
+	task->need_out = task->n_blocks * 2 * pi_use_of(task, PI_WRITES).unit;
 	if (task->expect_out != task->need_out)
 		return scsi_check_field(task, NUMBER_OF_BLOCKS, 0);
 	return SCSI_READY;
@@ -71,8 +76,8 @@ static enum scsi_step compare_piece(struct scsi_task *task)
 	size_t len = caw->iov.iov_len, at = 0;
 
 	while (at < len) {
-		const uint8_t *data;
-		size_t n = sbc_walk_next(&caw->data, len - at, &data);
+		uint8_t *data;
+		size_t n = walk_next(&caw->data, len - at, &data);
 		size_t equal = n ? equal_bytes(caw->piece + at, data, n) : 0;
 
 		if (equal < n || !n)
@@ -86,18 +91,20 @@ static enum scsi_step compare_piece(struct scsi_task *task)
 static enum scsi_step read_piece(struct scsi_task *task)
 {
 	struct caw *caw = task->own;
-	uint64_t left = caw->total - caw->done;
+	uint64_t left = caw->total - caw->done, block = caw->done / caw->use.unit;
+	size_t most = PIECE_MAX / caw->use.unit * caw->use.unit;
 
 	if (!left)
-		return scsi_task_write_from(task, caw->total, task->cdb[1] & FUA, NULL);
+		return pi_task_write_from(task, &caw->use, caw->total, task->cdb[1] & FUA, NULL);
 	caw->iov.iov_base = caw->piece;
-	caw->iov.iov_len = left < PIECE_MAX ? left : PIECE_MAX;
+	caw->iov.iov_len = left < most ? left : most;
 	task->io.kind = DUOTGT_IO_READ;
 	task->io.flags = 0;
 	task->io.iov = &caw->iov;
 	task->io.n_iov = 1;
-	task->io.offset = (task->lba << scsi_lu_view(task->lu)->block_shift) + caw->done;
+	task->io.offset = (task->lba + block) << scsi_lu_view(task->lu)->block_shift;
 	task->io.len = caw->iov.iov_len;
+	pi_tell(task, &caw->use, caw->use.tuples, block);
 	return scsi_task_io(task, compare_piece);
 }
 
@@ -115,7 +122,11 @@ enum scsi_step sbc_compare_and_write(struct scsi_task *task)
 		return scsi_finish(task, STATUS_BUSY);
 	task->own = caw;
 	caw->done = 0;
-	caw->total = task->n_blocks << scsi_lu_view(task->lu)->block_shift;
+	caw->use = pi_use_of(task, PI_WRITES);
+	caw->total = task->n_blocks * caw->use.unit;
 	caw->data = sbc_walk(task);
+	if (pi_check_data(task, &caw->use, 0, task->n_blocks) == SCSI_DONE ||
+	    pi_check_data(task, &caw->use, caw->total, task->n_blocks) == SCSI_DONE)
+		return SCSI_DONE;
 	return read_piece(task);
 }

@@ -8,7 +8,8 @@
 #include "scsi/sbc/sbc.h"
 
 enum {
-	FORMAT_FLAGS = 0x3f,	/* LONGLIST, FMTDATA, CMPLST, DEFECT LIST FORMAT */
+	FORMAT_FLAGS = 0x3f, /* LONGLIST, FMTDATA, CMPLST, DEFECT LIST FORMAT */
+	FMTPINFO = 0xc0,
 	SAME_FLAGS = 0x08,	/* UNMAP */
 	SAME_LONG_FLAGS = 0x09, /* UNMAP, NDOB */
 	SANITIZE_FLAGS = 0xa0,	/* IMMED, AUSE */
@@ -17,10 +18,13 @@ enum {
 /* clang-format off */
 const struct scsi_op erase_ops[] = {
 	{"FORMAT UNIT", 0x04, NO_SA, 6, ACCESS_WRITE, sbc_plan_format, sbc_format_unit,
-	 {0x04, FORMAT_FLAGS, NONE_3, CONTROL}, .exclusive = true,
+	 {0x04, FORMAT_FLAGS, NONE_3, CONTROL}, sbc_cannot_protect, .exclusive = true,
+	 .timeout_s = TIMEOUT_WHOLE_MEDIUM},
+	{"FORMAT UNIT", 0x04, NO_SA, 6, ACCESS_WRITE, sbc_plan_format, sbc_format_unit,
+	 {0x04, FMTPINFO | FORMAT_FLAGS, NONE_3, CONTROL}, sbc_can_protect, .exclusive = true,
 	 .timeout_s = TIMEOUT_WHOLE_MEDIUM},
 	{"WRITE SAME (10)", 0x41, NO_SA, 10, ACCESS_WRITE, sbc_plan_write_same, sbc_write_same,
-	 {0x41, SAME_FLAGS, ALL_4, 0, ALL_2, CONTROL}, .timeout_s = TIMEOUT_FLUSH},
+	 {0x41, SAME_FLAGS, ALL_4, 0, ALL_2, CONTROL}, .timeout_s = TIMEOUT_FLUSH, .devices = ON_PLAIN},
 	{"UNMAP", 0x42, NO_SA, 10, ACCESS_WRITE, scsi_plan_list16_at7, sbc_unmap,
 	 {0x42, NONE_4, NONE_2, ALL_2, CONTROL}, sbc_unmap_offered, .timeout_s = TIMEOUT_FLUSH},
 	{"SANITIZE (OVERWRITE)", 0x48, 0x01, 10, ACCESS_WRITE, sbc_plan_sanitize_overwrite,
@@ -35,9 +39,9 @@ const struct scsi_op erase_ops[] = {
 	 {0x48, SANITIZE_FLAGS | 0x1f, NONE_4, NONE_3, CONTROL}, .exclusive = true},
 	{"WRITE SAME (32)", 0x7f, 0x0d, 32, ACCESS_WRITE, sbc_plan_write_same, sbc_write_same,
 	 {0x7f, CONTROL, NONE_4, 0, 0x18, 0, 0x0d, SAME_LONG_FLAGS, 0, ALL_8, NONE_8, ALL_4},
-	 .timeout_s = TIMEOUT_FLUSH},
+	 .timeout_s = TIMEOUT_FLUSH, .devices = ON_PLAIN},
 	{"WRITE SAME (16)", 0x93, NO_SA, 16, ACCESS_WRITE, sbc_plan_write_same, sbc_write_same,
-	 {0x93, SAME_LONG_FLAGS, ALL_8, ALL_4, 0, CONTROL}, .timeout_s = TIMEOUT_FLUSH},
+	 {0x93, SAME_LONG_FLAGS, ALL_8, ALL_4, 0, CONTROL}, .timeout_s = TIMEOUT_FLUSH, .devices = ON_PLAIN},
 	{0},
 };
 /* clang-format on */

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * FORMAT UNIT: every block takes a pattern, zeroes unless the initiator has another. There are no
- * defect lists to work from, so only empty ones are taken, and no protection information yet.
+ * defect lists to work from, so only empty ones are taken. Where a LU can have protection
+ * information, the medium has the type that FMTPINFO and PROTECTION FIELD USAGE ask for afterwards,
+ * with tuples of FFh, and type 0 when they ask for none.
  * Source: SBC-4 r22, FORMAT UNIT.
  */
 #include "scsi/lu_priv.h"
+#include "scsi/pi/pi.h"
 #include "scsi/sbc/background.h"
 #include "util/bytes.h"
 
@@ -13,10 +16,13 @@
 
 enum {
 	/* CDB, byte 1 */
+	FMTPINFO = 0xc0,
 	LONGLIST = 0x20,
 	FMTDATA = 0x10,
 	CMPLST = 0x08,
 	DEFECT_LIST_FORMAT = 0x07,
+
+	USAGE = 0x07, /* parameter list, byte 0: PROTECTION FIELD USAGE */
 
 	/* parameter list, byte 1 */
 	FOV = 0x80,
@@ -38,6 +44,16 @@ enum {
 	IP_REPEAT = 1,
 };
 
+bool sbc_can_protect(const struct scsi_lu *lu)
+{
+	return lu->pi;
+}
+
+bool sbc_cannot_protect(const struct scsi_lu *lu)
+{
+	return !lu->pi;
+}
+
 static size_t header_len(const struct scsi_task *task)
 {
 	return task->cdb[1] & LONGLIST ? LONG_LEN : SHORT_LEN;
@@ -51,6 +67,8 @@ enum scsi_step sbc_plan_format(struct scsi_task *task)
 {
 	uint8_t rest = task->cdb[1] & (LONGLIST | CMPLST | DEFECT_LIST_FORMAT);
 
+	if ((task->cdb[1] & FMTPINFO) == 0x40) /* for all LUs, whatever they can */
+		return scsi_check_field(task, 1, FMTPINFO);
 	if (!(task->cdb[1] & FMTDATA))
 		return rest ? scsi_check_field(task, 1, rest) : SCSI_READY;
 	if (task->expect_out < header_len(task))
@@ -61,13 +79,28 @@ enum scsi_step sbc_plan_format(struct scsi_task *task)
 
 /* ---- the parameter list ---- */
 
-/* Byte 1, and what must be 0 in the header. */
+/* The type that is asked for; -1: there is none such. */
+static int protection_of(const struct scsi_task *task, uint8_t usage)
+{
+	switch (task->cdb[1] & FMTPINFO) {
+	case 0x80:
+		return usage ? -1 : PI_TYPE_1;
+	case 0xc0:
+		return usage > 1 ? -1 : (int)(PI_TYPE_2 + usage);
+	default:
+		return usage ? -1 : PI_NONE;
+	}
+}
+
+/* Bytes 0 and 1, and what must be 0 in the header. */
 static enum scsi_step judge_header(struct scsi_task *task, const uint8_t *list)
 {
 	bool is_long = task->cdb[1] & LONGLIST;
 
-	if (list[0])
-		return scsi_check_param(task, 0, list[0]); /* PROTECTION FIELD USAGE */
+	if (list[0] & ~USAGE)
+		return scsi_check_param(task, 0, list[0] & (uint8_t)~USAGE);
+	if (protection_of(task, list[0]) < 0)
+		return scsi_check_param(task, 0, USAGE);
 	if (!(list[1] & FOV) && (list[1] & OPTIONS))
 		return scsi_check_param(task, 1, list[1] & OPTIONS);
 	if (list[1] & ~(FOV | OPTIONS | FORMAT_IMMED))
@@ -145,6 +178,8 @@ enum scsi_step sbc_format_unit(struct scsi_task *task)
 		return SCSI_DONE;
 	if (scsi_lu_view(task->lu)->thin && is_zero(wipe.pattern, wipe.pattern_len))
 		wipe.how = WIPE_DISCARD;
+	wipe.protects = task->lu->pi;
+	wipe.protection = (uint8_t)protection_of(task, has_list ? list[0] : 0);
 	return sbc_background_start(task, &wipe, has_list && (list[1] & FORMAT_IMMED),
 				    SENSE_FORMAT_FAILED);
 }

@@ -41,11 +41,16 @@ static bool may_be_dirty(const struct scsi_lu *lu)
 }
 
 /* FUA: what is read shall be on the medium, not in a volatile cache alone. */
-enum scsi_step sbc_read(struct scsi_task *task)
+enum scsi_step sbc_read_stable(struct scsi_task *task, enum scsi_step (*read)(struct scsi_task *))
 {
 	if ((sbc_flags(task) & FUA) && task->n_blocks && may_be_dirty(task->lu))
-		return sbc_flush(task, read_range);
-	return read_range(task);
+		return sbc_flush(task, read);
+	return read(task);
+}
+
+enum scsi_step sbc_read(struct scsi_task *task)
+{
+	return sbc_read_stable(task, read_range);
 }
 
 static enum scsi_step write_range(struct scsi_task *task, bool fua)

@@ -4,6 +4,7 @@
 #include "scsi/task.h"
 #include <stdbool.h>
 
+struct pi_use;
 struct scsi_lu_view;
 
 #define SBC_BLOCK_MAX 4096u /* the largest logical block */
@@ -67,14 +68,18 @@ enum scsi_step sbc_write_buffer(struct scsi_task *task);
 /* All completed writes to stable storage, then @next (NULL: GOOD). As scsi_task_io(). */
 enum scsi_step sbc_flush(struct scsi_task *task, enum scsi_step (*next)(struct scsi_task *task));
 
+/* @read, the command's next step, after a flush where its FUA asks for one. */
+enum scsi_step sbc_read_stable(struct scsi_task *task, enum scsi_step (*read)(struct scsi_task *));
+
 /* GOOD, once all completed writes are as safe as WCE says; for commands that write in pieces. */
 enum scsi_step sbc_end_writes(struct scsi_task *task);
 
 /*
- * Reads the first @len bytes of the task's range, and with @compare holds them against as much
- * data-out, which is there. GOOD, or MISCOMPARE with the offset, or what stops a read.
+ * Reads what the first @len bytes of data-out, which are there, were written to, and with @compare
+ * holds it against them. GOOD, or MISCOMPARE with the offset, or what stops a read.
  */
-enum scsi_step sbc_verify_written(struct scsi_task *task, bool compare, uint64_t len);
+enum scsi_step sbc_verify_written(struct scsi_task *task, const struct pi_use *use, bool compare,
+				  uint64_t len);
 
 /* Whether the store tells its space, and the LU is thin, so that it matters. */
 bool sbc_space_is_known(const struct scsi_lu *lu);
@@ -97,6 +102,10 @@ uint64_t sbc_threshold_count(const struct scsi_lu_view *view);
 
 /* Whether the LU is thin, so that UNMAP exists: scsi_op.offered. */
 bool sbc_unmap_offered(const struct scsi_lu *lu);
+
+/* Whether FORMAT UNIT can enable protection information on the LU: likewise. */
+bool sbc_can_protect(const struct scsi_lu *lu);
+bool sbc_cannot_protect(const struct scsi_lu *lu);
 
 /* Logical blocks per physical block, as the power of 2; 0 to 15. */
 unsigned sbc_physical_exponent(const struct scsi_lu *lu);

@@ -8,9 +8,11 @@
  *
  * So VPD page B0 offers as much as is saved at once, with no alignment or granularity, and none
  * at all where there is no place for state. ATOMIC BOUNDARY is not offered: it is for writes larger
- * than what can be done as one. Source: SBC-4 r22, WRITE ATOMIC (16), atomic writes.
+ * than what can be done as one. On a LU with protection information, blocks are saved with their
+ * tuples. Source: SBC-4 r22, WRITE ATOMIC (16), atomic writes.
  */
 #include "scsi/lu_priv.h"
+#include "scsi/pi/protect.h"
 #include "scsi/sbc/atomic.h"
 #include "scsi/sbc/sbc.h"
 #include "scsi/sbc/walk.h"
@@ -40,8 +42,9 @@ struct undo {
 uint32_t sbc_atomic_max_blocks(const struct scsi_lu *lu)
 {
 	const struct scsi_lu_view *view = scsi_lu_view(lu);
-	uint32_t len = view->max_transfer < UNDO_MAX ? view->max_transfer : UNDO_MAX;
-	uint32_t n = len >> view->block_shift;
+	uint32_t saved = UNDO_MAX / (view->block_size + (lu->pi ? PI_LEN : 0));
+	uint32_t sent = view->max_transfer >> view->block_shift;
+	uint32_t n = sent < saved ? sent : saved;
 
 	if (!lu->state_dir)
 		return 0;
@@ -55,11 +58,25 @@ bool sbc_write_atomic_offered(const struct scsi_lu *lu)
 
 enum scsi_step sbc_plan_write_atomic(struct scsi_task *task)
 {
-	enum scsi_step step = scsi_plan_write(task);
+	enum scsi_step step = pi_plan_write(task);
 
 	if (step == SCSI_READY && task->n_blocks > sbc_atomic_max_blocks(task->lu))
 		return scsi_check_field(task, TRANSFER_LENGTH, 0);
 	return step;
+}
+
+/* ---- saved blocks ---- */
+
+static uint32_t saved_unit(const struct scsi_lu_view *view)
+{
+	return view->block_size + (view->protection ? PI_LEN : 0);
+}
+
+/* Of a request for them: with their tuples, whatever those are. */
+static void tell_saved(struct duotgt_io *io, const struct scsi_lu_view *view)
+{
+	if (view->protection)
+		pi_set_args(io, &(struct pi_args){.mode = PI_WITH_TUPLES});
 }
 
 /* ---- the steps, last first ---- */
@@ -102,6 +119,7 @@ static enum scsi_step put_back(struct scsi_task *task)
 	task->io.iov = &undo->iov;
 	task->io.n_iov = 1;
 	task->io.len = undo->len;
+	tell_saved(&task->io, scsi_lu_view(task->lu));
 	return or_forget(task, scsi_task_io(task, undo_forget));
 }
 
@@ -114,13 +132,21 @@ static enum scsi_step new_written(struct scsi_task *task)
 	return or_forget(task, sbc_flush(task, undo_forget));
 }
 
+static enum scsi_step write_new(struct scsi_task *task, bool fua,
+				enum scsi_step (*next)(struct scsi_task *))
+{
+	struct pi_use use = pi_use_of(task, PI_WRITES);
+
+	return pi_task_write_from(task, &use, 0, fua, next);
+}
+
 static enum scsi_step undo_saved(struct scsi_task *task)
 {
 	if (task->work_res < 0)
 		scsi_check(task, SENSE_INTERNAL_TARGET_FAILURE);
 	if (task->work_res < 0 || task->aborted)
 		return undo_forget(task); /* it may be there all the same */
-	return or_forget(task, scsi_task_write_from(task, 0, false, new_written));
+	return or_forget(task, write_new(task, false, new_written));
 }
 
 static int save_undo(struct scsi_task *task)
@@ -139,26 +165,27 @@ static enum scsi_step old_read(struct scsi_task *task)
 
 enum scsi_step sbc_write_atomic(struct scsi_task *task)
 {
-	unsigned shift = scsi_lu_view(task->lu)->block_shift;
+	const struct scsi_lu_view *view = scsi_lu_view(task->lu);
 	struct undo *undo;
 
 	if (sbc_received(task) < task->need_out) /* a part of it would not be what was asked for */
 		return scsi_check_field(task, TRANSFER_LENGTH, 0);
 	if (task->n_blocks <= 1)
-		return scsi_task_write(task, task->cdb[1] & FUA);
+		return write_new(task, task->cdb[1] & FUA, NULL);
 	undo = malloc(sizeof(*undo));
 	if (!undo)
 		return scsi_finish(task, STATUS_BUSY);
 	task->own = undo;
-	undo->len = task->n_blocks << shift;
+	undo->len = task->n_blocks * saved_unit(view);
 	undo->iov = (struct iovec){undo->file + HEADER_LEN, undo->len};
-	be64_put(undo->file, task->lba << shift);
+	be64_put(undo->file, task->lba << view->block_shift);
 	task->io.kind = DUOTGT_IO_READ;
 	task->io.flags = 0;
 	task->io.iov = &undo->iov;
 	task->io.n_iov = 1;
-	task->io.offset = task->lba << shift;
+	task->io.offset = task->lba << view->block_shift;
 	task->io.len = undo->len;
+	tell_saved(&task->io, view);
 	return scsi_task_io(task, old_read);
 }
 
@@ -173,14 +200,18 @@ static int refuse(const struct scsi_lu *lu, int r, const char *why, char *ret_wh
 
 static int restore(struct scsi_lu *lu, uint8_t *file, size_t file_len)
 {
+	const struct scsi_lu_view *view = scsi_lu_view(lu);
 	struct iovec iov = {file + HEADER_LEN, file_len - HEADER_LEN};
+	uint64_t n_blocks = iov.iov_len / saved_unit(view);
 	struct duotgt_io io = {
 		.kind = DUOTGT_IO_WRITE, .iov = &iov, .n_iov = 1, .len = iov.iov_len};
 	int r;
 
 	io.offset = be64_get(file);
-	if (io.offset > lu->info.size || io.len > lu->info.size - io.offset)
+	if (io.offset > lu->info.size || iov.iov_len % saved_unit(view) ||
+	    n_blocks << view->block_shift > lu->info.size - io.offset)
 		return -EBADMSG;
+	tell_saved(&io, view);
 	r = scsi_lu_io_now(lu, &io);
 	if (r < 0)
 		return r;

@@ -6,16 +6,21 @@
  * Source: SBC-4 r22, WRITE AND VERIFY.
  */
 #include "scsi/lu_priv.h"
+#include "scsi/pi/protect.h"
 #include "scsi/sbc/sbc.h"
 
 enum { BYTCHK = 0x02 }; /* of sbc_flags(); the field's other bit is reserved here */
 
 static enum scsi_step read_back(struct scsi_task *task)
 {
-	return sbc_verify_written(task, sbc_flags(task) & BYTCHK, task->io.len);
+	struct pi_use use = pi_use_of(task, PI_WRITES);
+
+	return sbc_verify_written(task, &use, sbc_flags(task) & BYTCHK, task->io.len);
 }
 
 enum scsi_step sbc_write_verify(struct scsi_task *task)
 {
-	return scsi_task_write_from(task, 0, true, read_back);
+	struct pi_use use = pi_use_of(task, PI_WRITES);
+
+	return pi_task_write_from(task, &use, 0, true, read_back);
 }

@@ -16,6 +16,7 @@ enum {
 	FORMAT_2 = 0x02,
 	MULTIP = 0x10,
 	THIRD_PARTY_COPY = 0x08, /* 3PC */
+	PROTECT = 0x01,		 /* FORMAT UNIT may enable protection information */
 	CMDQUE = 0x02,
 };
 
@@ -71,7 +72,8 @@ static enum scsi_step inquiry_standard(struct scsi_task *task)
 	out_u8(&out, VERSION_SPC4);
 	out_u8(&out, (task->nexus->foreign & SCSI_FOREIGN_TASKS ? 0 : NORMACA) | HISUP | FORMAT_2);
 	out_u8(&out, INQUIRY_LEN - 5);
-	out_u8(&out, (task->lu ? scsi_alua_tpgs(task->nexus) : 0) | third_party_copy(task));
+	out_u8(&out, (task->lu ? scsi_alua_tpgs(task->nexus) : 0) | third_party_copy(task) |
+			     (task->lu && task->lu->pi ? PROTECT : 0));
 	out_u8(&out, scsi_alua_n_present(task->nexus->target->alua) > 1 ? MULTIP : 0);
 	out_u8(&out, CMDQUE);
 	out_bytes(&out, SPC_VENDOR, 8);

@@ -72,6 +72,7 @@ enum {
 	QERR_SHIFT = 1,
 	SWP = 0x08, /* byte 2 */
 	TAS = 0x40, /* byte 3 */
+	ATO = 0x80, /* likewise: application tags are the initiator's */
 
 	TCMOS = 0x04, /* 0A/01, byte 0: the clock of the host sets the timestamp, */
 	SCSIP = 0x02, /* and SET TIMESTAMP takes precedence */
@@ -88,7 +89,7 @@ static void page_control(const struct mode_source *from, uint8_t *body)
 		  (mode->separate_sets ? TST_SEPARATE : 0);
 	body[1] = (uint8_t)(UNRESTRICTED_REORDERING | mode->qerr << QERR_SHIFT);
 	body[2] = mode->swp ? SWP : 0;
-	body[3] = mode->tas ? TAS : 0;
+	body[3] = (mode->tas ? TAS : 0) | (from->lu->pi ? ATO : 0);
 }
 
 static void apply_control(struct scsi_mode *mode, const uint8_t *body)

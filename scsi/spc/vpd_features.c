@@ -5,6 +5,8 @@
 enum {
 	EXTENDED_LEN = 0x3c,
 	/* by bytes of the page */
+	BYTE_4_SPT = 0x38,    /* 111b: types 1, 2 and 3 */
+	BYTE_4_CHECKS = 0x07, /* GRD_CHK, APP_CHK, REF_CHK */
 	BYTE_5_SIMPSUP = 0x01,
 	BYTE_5_ORDSUP = 0x02,
 	BYTE_5_HEADSUP = 0x04,
@@ -20,7 +22,7 @@ void vpd_extended(const struct scsi_task *task, struct bytes_out *out)
 {
 	size_t begin = out->len;
 
-	out_u8(out, 0); /* no microcode, no protection information */
+	out_u8(out, task->lu->pi ? BYTE_4_SPT | BYTE_4_CHECKS : 0);
 	out_u8(out, BYTE_5_SIMPSUP | BYTE_5_ORDSUP | BYTE_5_HEADSUP);
 	out_u8(out, task->lu->info.volatile_cache ? BYTE_6_V_SUP : 0);
 	out_u8(out, BYTE_7_LUICLR);

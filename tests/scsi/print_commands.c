@@ -12,9 +12,10 @@ static void close_folder_at_exit(DIR **folder)
 }
 
 /* LUs of each kind that commands may depend on. */
-enum { PLAIN, KEPT, THIN, REMOVABLE, CDROM, N_KINDS };
+enum { PLAIN, KEPT, THIN, REMOVABLE, PROTECTED, TYPE_2, CDROM, N_KINDS };
 
-static const char *const kinds[N_KINDS] = {"plain", "kept", "thin", "removable", "cdrom"};
+static const char *const kinds[N_KINDS] = {"plain",	"kept",	 "thin", "removable",
+					   "protected", "type2", "cdrom"};
 
 static char state_dir[] = "/tmp/print_commands-XXXXXX";
 
@@ -33,6 +34,11 @@ static struct scsi_lu *make_lu(unsigned kind)
 		.cdrom = kind == CDROM,
 		.state_dir = kind == KEPT ? state_dir : NULL,
 		.numa_node = -1,
+		.protection = {.backend = kind == PROTECTED || kind == TYPE_2
+						  ? duotgt_backend_find("ram")
+						  : NULL,
+			       .path = "",
+			       .type = kind == TYPE_2 ? 2 : 1},
 	};
 	struct scsi_lu *lu;
 	char why[256];

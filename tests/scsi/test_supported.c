@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The rows themselves, and what the initiator is told of them. */
+#include "scsi/backend/backends.h"
 #include "scsi/op.h"
 #include "tests/scsi/harness.h"
 #include "tests/scsi/spy.h"
@@ -81,10 +82,15 @@ static void rows_are_in_order(void **state)
 	struct harness h;
 
 	(void)state;
-	for (int kind = 0; kind < 3; kind++) {
+	for (int kind = 0; kind < 5; kind++) {
 		cfg.thin = kind == 1;
 		cfg.cdrom = kind == 2;
 		cfg.block_size = cfg.cdrom ? 2048 : 512;
+		cfg.protection = (struct scsi_protection_config){
+			.backend = kind > 2 ? duotgt_backend_find("ram") : NULL,
+			.path = "",
+			.type = kind == 3 ? 1 : 2,
+		};
 		harness_start(&h);
 		harness_map(&h, 0, &cfg);
 		harness_settle(&h);
@@ -111,7 +117,10 @@ static const struct {
 	{"TEST UNIT READY", "000000000004"},
 	{"REQUEST SENSE", "03010000ff04"},
 	{"FORMAT UNIT", "043f00000004"},
+	{"FORMAT UNIT", "04ff00000004"},
 	{"READ (6)", "081fffffff04"},
+	{"READ (6)", "081fffffff04"},
+	{"WRITE (6)", "0a1fffffff04"},
 	{"WRITE (6)", "0a1fffffff04"},
 	{"INQUIRY", "1201ffffff04"},
 	{"MODE SELECT (6)", "15110000ff04"},
@@ -126,15 +135,20 @@ static const struct {
 	{"READ CAPACITY (10)", "25000000000000000004"},
 	{"READ (10)", "2818ffffffff00ffff04"},
 	{"READ (10)", "2818ffffffff00ffff04"},
+	{"READ (10)", "28f8ffffffff00ffff04"},
 	{"WRITE (10)", "2a18ffffffff00ffff04"},
+	{"WRITE (10)", "2af8ffffffff00ffff04"},
 	{"WRITE AND VERIFY (10)", "2e12ffffffff00ffff04"},
+	{"WRITE AND VERIFY (10)", "2ef2ffffffff00ffff04"},
 	{"VERIFY (10)", "2f16ffffffff00ffff04"},
+	{"VERIFY (10)", "2ff6ffffffff00ffff04"},
 	{"PRE-FETCH (10)", "3402ffffffff1fffff04"},
 	{"SYNCHRONIZE CACHE (10)", "3506ffffffff00ffff04"},
 	{"READ DEFECT DATA (10)", "37001f00000000ffff04"},
 	{"WRITE BUFFER (10)", "3b1fffffffffffffff04"},
 	{"READ BUFFER (10)", "3c1fffffffffffffff04"},
 	{"WRITE SAME (10)", "4108ffffffff00ffff04"},
+	{"WRITE SAME (10)", "41e8ffffffff00ffff04"},
 	{"UNMAP", "42000000000000ffff04"},
 	{"READ TOC/PMA/ATIP", "43020f000000ffffff04"},
 	{"GET CONFIGURATION", "4603ffff000000ffff04"},
@@ -163,11 +177,17 @@ static const struct {
 	{"PERSISTENT RESERVE OUT, REGISTER AND IGNORE EXISTING KEY", "5f06ff0000ffffffff04"},
 	{"PERSISTENT RESERVE OUT, REGISTER AND MOVE", "5f07ff0000ffffffff04"},
 	{"READ (32)", "7f0400000000001800091800ffffffffffffffff0000000000000000ffffffff"},
+	{"READ (32)", "7f040000000000180009f800ffffffffffffffffffffffffffffffffffffffff"},
 	{"VERIFY (32)", "7f04000000000018000a1600ffffffffffffffff0000000000000000ffffffff"},
+	{"VERIFY (32)", "7f04000000000018000af600ffffffffffffffffffffffffffffffffffffffff"},
 	{"WRITE (32)", "7f04000000000018000b1800ffffffffffffffff0000000000000000ffffffff"},
+	{"WRITE (32)", "7f04000000000018000bf800ffffffffffffffffffffffffffffffffffffffff"},
 	{"WRITE AND VERIFY (32)", "7f04000000000018000c1200ffffffffffffffff0000000000000000ffffffff"},
+	{"WRITE AND VERIFY (32)", "7f04000000000018000cf200ffffffffffffffffffffffffffffffffffffffff"},
 	{"WRITE SAME (32)", "7f04000000000018000d0900ffffffffffffffff0000000000000000ffffffff"},
+	{"WRITE SAME (32)", "7f04000000000018000de900ffffffffffffffffffffffffffffffffffffffff"},
 	{"ORWRITE (32)", "7f04000000000018000e1800ffffffffffffffffffffffff00000000ffffffff"},
+	{"ORWRITE (32)", "7f04000000000018000ef800ffffffffffffffffffffffff00000000ffffffff"},
 	{"EXTENDED COPY (LID1)", "83000000000000000000ffffffff0004"},
 	{"EXTENDED COPY (LID4)", "83010000000000000000ffffffff0004"},
 	{"POPULATE TOKEN", "831000000000ffffffffffffffff0004"},
@@ -182,16 +202,24 @@ static const struct {
 	{"RECEIVE ROD TOKEN INFORMATION", "8407ffffffff00000000ffffffff0004"},
 	{"REPORT ALL ROD TOKENS", "84080000000000000000ffffffff0004"},
 	{"READ (16)", "8818ffffffffffffffffffffffff0004"},
+	{"READ (16)", "88f8ffffffffffffffffffffffff0004"},
 	{"COMPARE AND WRITE", "8918ffffffffffffffff000000ff0004"},
+	{"COMPARE AND WRITE", "89f8ffffffffffffffff000000ff0004"},
 	{"WRITE (16)", "8a18ffffffffffffffffffffffff0004"},
+	{"WRITE (16)", "8af8ffffffffffffffffffffffff0004"},
 	{"ORWRITE (16)", "8b18ffffffffffffffffffffffff0004"},
+	{"ORWRITE (16)", "8bf8ffffffffffffffffffffffff0004"},
 	{"WRITE AND VERIFY (16)", "8e12ffffffffffffffffffffffff0004"},
+	{"WRITE AND VERIFY (16)", "8ef2ffffffffffffffffffffffff0004"},
 	{"VERIFY (16)", "8f16ffffffffffffffffffffffff0004"},
+	{"VERIFY (16)", "8ff6ffffffffffffffffffffffff0004"},
 	{"PRE-FETCH (16)", "9002ffffffffffffffffffffffff1f04"},
 	{"SYNCHRONIZE CACHE (16)", "9106ffffffffffffffffffffffff0004"},
 	{"WRITE SAME (16)", "9309ffffffffffffffffffffffff0004"},
+	{"WRITE SAME (16)", "93e9ffffffffffffffffffffffff0004"},
 	{"READ BUFFER (16)", "9b1fffffffffffffffffffffffffff04"},
 	{"WRITE ATOMIC (16)", "9c18ffffffffffffffff0000ffff0004"},
+	{"WRITE ATOMIC (16)", "9cf8ffffffffffffffff0000ffff0004"},
 	{"READ CAPACITY (16)", "9e100000000000000000ffffffff0004"},
 	{"GET LBA STATUS (16)", "9e12ffffffffffffffffffffffff0004"},
 	{"REPORT LUNS", "a000ff000000ffffffff0004"},
@@ -205,10 +233,14 @@ static const struct {
 	{"SET TIMESTAMP", "a40f00000000ffffffff0004"},
 	{"READ (12)", "a818ffffffffffffffff0004"},
 	{"READ (12)", "a818ffffffffffffffff0004"},
+	{"READ (12)", "a8f8ffffffffffffffff0004"},
 	{"WRITE (12)", "aa18ffffffffffffffff0004"},
+	{"WRITE (12)", "aaf8ffffffffffffffff0004"},
 	{"READ DISC STRUCTURE", "ad0fffffffffffffffffc004"},
 	{"WRITE AND VERIFY (12)", "ae12ffffffffffffffff0004"},
+	{"WRITE AND VERIFY (12)", "aef2ffffffffffffffff0004"},
 	{"VERIFY (12)", "af16ffffffffffffffff0004"},
+	{"VERIFY (12)", "aff6ffffffffffffffff0004"},
 	{"READ DEFECT DATA (12)", "b71fffffffffffffffff0004"},
 	{"MECHANISM STATUS", "bd00000000000000ffff0004"},
 };
