@@ -10,7 +10,9 @@ struct cmd {
 	int (*run)(const struct cmd *cmd, int argc, char **argv); /* returns an exit code */
 };
 
-extern const struct cmd cmd_serve, cmd_daemon;
+#define DEFAULT_CONFIG "/etc/duotgt/duotgt.json"
+
+extern const struct cmd cmd_serve, cmd_daemon, cmd_storage;
 
 /**
  * cmd_options() - take the options out of @argv, or print the help that they ask for
@@ -36,6 +38,9 @@ int run_service(struct config *config, const char *path);
 
 /* What went wrong with config_load(), as one line for stderr or the log; g_free() it. */
 char *load_error_text(const char *path, int error, const struct config_error *why);
+
+/* Tells what load_error_text() makes of it. Return: the exit code for it. */
+int load_failed(const char *path, int error, const struct config_error *why);
 
 /* Tells the service manager, when there is one: "READY=1". Source: sd_notify(3). */
 void notify_manager(const char *state);

@@ -5,8 +5,6 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define DEFAULT_CONFIG "/etc/duotgt/duotgt.json"
-
 /* The exit code for a file that cannot be read, or holds what cannot be served. */
 static int load_code(int error)
 {
@@ -33,7 +31,7 @@ char *load_error_text(const char *path, int error, const struct config_error *wh
 	return g_strdup_printf("%s: %s", path, why->text);
 }
 
-static int load_failed(const char *path, int error, const struct config_error *why)
+int load_failed(const char *path, int error, const struct config_error *why)
 {
 	char *text = load_error_text(path, error, why);
 	int code = cmd_fail(load_code(error), "%s", text);

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct cmd *const cmds[] = {&cmd_serve, &cmd_daemon};
+static const struct cmd *const cmds[] = {&cmd_serve, &cmd_daemon, &cmd_storage};
 
 static const struct cmd *cmd_find(const char *name)
 {

@@ -15,6 +15,9 @@
 #define TRANSFER_MAX (4u << 20) /* bytes of one command, unless the pool is small */
 #define TRANSFER_POOL_SHARE 4	/* one command takes no more than this part of a pool */
 #define TRANSFER_ALIGN 4096u	/* the largest block length */
+/* of pool_new() when it is asked for 0 */
+#define POOL_BUFFER_SIZE (256u << 10)
+#define POOL_BUFFERS 1024u
 
 /* A portal from bind to the server that takes its socket over. */
 struct service_portal {
@@ -103,6 +106,14 @@ static int open_portals(struct service *service, const struct config *config)
 	return EXIT_OK;
 }
 
+uint32_t service_max_transfer(const struct config *config)
+{
+	uint64_t size = config->pool_buffer_size ? config->pool_buffer_size : POOL_BUFFER_SIZE;
+	uint64_t n = config->pool_buffers ? config->pool_buffers : POOL_BUFFERS;
+
+	return (uint32_t)MIN(size * n / TRANSFER_POOL_SHARE, TRANSFER_MAX) & ~(TRANSFER_ALIGN - 1);
+}
+
 static int start_reactors(struct service *service, const struct config *config)
 {
 	const struct reactors_config cfg = {
@@ -112,7 +123,6 @@ static int start_reactors(struct service *service, const struct config *config)
 		.n = config->n_reactors,
 		.numa = config->numa,
 	};
-	size_t share;
 	int r = reactors_start(&cfg, &service->reactors);
 
 	if (r < 0) {
@@ -124,8 +134,7 @@ static int start_reactors(struct service *service, const struct config *config)
 			     : "");
 		return ring ? EXIT_FAILED : service_exit_code(r);
 	}
-	share = pool_limit(service->reactors->pools[0]) / TRANSFER_POOL_SHARE;
-	service->max_transfer = (uint32_t)MIN(share, TRANSFER_MAX) & ~(TRANSFER_ALIGN - 1);
+	service->max_transfer = service_max_transfer(config);
 	return EXIT_OK;
 }
 

@@ -45,6 +45,9 @@ int service_reload(struct service *service, struct config *now, struct config *n
 /* Serves as much of stores whose size nobody wrote down as they have by now. */
 void service_resize(struct service *service, struct config *config);
 
+/* Bytes that one command moves at most, with the buffers that a config asks for. */
+uint32_t service_max_transfer(const struct config *config);
+
 /* Bound address of a portal as "1.2.3.4:3260" or "[::1]:3260" (after port 0 was resolved). */
 const char *service_portal(const struct service *service, unsigned portal);
 

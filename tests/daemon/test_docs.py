@@ -57,16 +57,16 @@ class Pages(unittest.TestCase):
         return re.sub(r"--portal 127\.0\.0\.1:\d+", "--portal 127.0.0.1:0", text)
 
     def test_options_are_those_of_help(self):
-        for verb in ("serve", "daemon"):
+        for verb in ("serve", "daemon", "storage"):
             with self.subTest(verb):
-                self.assertGreater(len(options_of_help(verb)), 2)
+                self.assertGreater(len(options_of_help(verb)), 1)
                 self.assertEqual(options_of_page(verb), options_of_help(verb))
 
     def test_verbs_are_those_of_help(self):
         done = common.duotgt("--help")
         verbs = re.findall(r"^  ([a-z]+) ", done.stdout.partition("Verbs:")[2]
                            .partition("Options:")[0], re.M)
-        self.assertEqual(verbs, ["serve", "daemon", "help"])
+        self.assertEqual(verbs, ["serve", "daemon", "storage", "help"])
         for verb in verbs:
             self.assertIn(f"*duotgt {verb}*", page("duotgt.8"))
 
