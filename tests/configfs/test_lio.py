@@ -13,6 +13,9 @@ import tempfile
 import time
 import unittest
 
+sys.dont_write_bytecode = True
+import kernel  # noqa: E402
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.environ.get("SOURCE") or os.path.dirname(os.path.dirname(HERE))
 DUOTGT = os.environ["DUOTGT"]
@@ -26,7 +29,7 @@ class Case(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory(prefix="duotgt-lio-")
         self.addCleanup(folder.cleanup)
-        self.root, self.sim = folder.name + "/root", folder.name + "/sim"
+        self.root, self.programs = folder.name + "/root", folder.name + "/programs"
         self.target = self.root + "/sys/kernel/config/target"
         for path in ("core", "iscsi", "loopback"):
             os.makedirs(f"{self.target}/{path}")
@@ -38,12 +41,10 @@ class Case(unittest.TestCase):
         self.put("proc/mounts", "configfs /sys/kernel/config configfs rw 0 0\n")
         self.put("proc/swaps", "Filename Type\n")
         self.put("proc/7/comm", "tcmu-runner\n")
-        os.makedirs(self.sim + "/bin")
-        for name in ("made", "fail", "hang"):
-            self.put(f"../sim/{name}", "")
-        self.put("../sim/count", "0")
+        self.kernel = kernel.Kernel(self.root)
+        self.addCleanup(self.kernel.close)
         for name in ("mkdir", "rmdir", "ln", "rm", "dd"):
-            self.program(name, f'#!/bin/sh\nexec {sys.executable} -ISB {HERE}/kernel.py {name} "$@"\n')
+            self.program(name, kernel.PROGRAM)
         self.program("modprobe", "#!/bin/sh\nexit 1\n")
         self.program("duotgt", f'#!/bin/sh\nexec {DUOTGT} "$@"\n')
         self.put("etc/duotgt/duotgt.json", "")
@@ -51,8 +52,8 @@ class Case(unittest.TestCase):
         self.configure()
 
     def program(self, name, text):
-        self.put(f"../sim/bin/{name}", text)
-        os.chmod(f"{self.sim}/bin/{name}", 0o755)
+        self.put(f"../programs/{name}", text)
+        os.chmod(f"{self.programs}/{name}", 0o755)
 
     def put(self, path, text):
         path = os.path.normpath(os.path.join(self.root, path))
@@ -78,8 +79,8 @@ class Case(unittest.TestCase):
             "iscsitargets": {IQN: {"tpgts": {"1": [1]}, "luns": {"0": 1, "1": 2}}}}))
 
     def env(self):
-        return {**os.environ, "PATH": f"{self.sim}/bin:{os.environ['PATH']}", "SIM": self.sim,
-                "DUOTGT_ROOT": self.root}
+        return {**os.environ, "PATH": f"{self.programs}:{os.environ['PATH']}",
+                "KERNEL_PORT": str(self.kernel.port), "DUOTGT_ROOT": self.root}
 
     def lio(self, *args):
         return subprocess.run([SCRIPT, "--wait", "1", *args], env=self.env(), capture_output=True,
@@ -109,9 +110,6 @@ class Case(unittest.TestCase):
                     found[path] = self.get(path) if name in files else None
         return found
 
-    def count(self):
-        return int(self.get(self.sim + "/count"))
-
 
 class Attach(Case):
     def test_values_come_from_the_storage(self):
@@ -132,10 +130,10 @@ class Attach(Case):
 
     def test_again_changes_nothing_but_the_size(self):
         self.does("attach", "data")
-        before, count = self.tree(), self.count()
+        before, count = self.tree(), self.kernel.count
         for name in ("data", "1"):
             self.does("attach", name, says="data: is attached, core/user_0/data")
-        self.assertEqual((self.tree(), self.count()), (before, count))
+        self.assertEqual((self.tree(), self.kernel.count), (before, count))
         self.image(3 << 20)
         self.does("attach", "data", says="data: has 3145728 bytes now")
         self.assertEqual(self.get(self.target + "/core/user_0/data/attrib/dev_size"), "3145728")
@@ -162,13 +160,12 @@ class Attach(Case):
 
     def test_who_serves_does_not_answer(self):
         before = self.tree()
-        self.put("../sim/hang", self.target + "/core/user_0/data/enable")
+        self.kernel.hangs = self.target + "/core/user_0/data/enable"
         self.refuses(NOT_RUNNING, "attach", "data", says="no answer")
         self.assertEqual(self.tree(), before)
         self.assertEqual(self.get("sys/module/target_core_user/parameters/block_netlink"), "0")
 
     def test_one_that_is_half_made_is_finished(self):
-        self.put("../sim/fail", "")
         subprocess.run(["mkdir", self.target + "/core/user_0"], env=self.env(), check=True)
         subprocess.run(["mkdir", self.target + "/core/user_0/data"], env=self.env(), check=True)
         self.put(self.target + "/core/user_0/data/attrib/dev_config", "duotgt/data\n")
@@ -181,9 +178,9 @@ class Undo(Case):
         """Runs a command with its first change failing, then its second, and so on."""
         for command in before:
             self.does(*command)
-        tree, begun = self.tree(), self.count()
+        tree, begun = self.tree(), self.kernel.count
         self.does(*args)
-        steps = self.count() - begun
+        steps = self.kernel.count - begun
         after = self.tree()
         self.assertGreater(steps, 3)
         self.does("detach", "data", "--force")
@@ -191,9 +188,9 @@ class Undo(Case):
             self.does(*command)
         for step in range(1, steps + 1):
             code, words = ((PERMISSION, "Permission denied"), (FAILED, "Invalid argument"))[step % 2]
-            self.put("../sim/fail", f"{self.count() + step} {words}\n")
+            self.kernel.fail, self.kernel.words = self.kernel.count + step, words
             self.refuses(code, *args)
-            self.put("../sim/fail", "")
+            self.kernel.fail = 0
             self.assertEqual(self.tree(), tree, f"step {step}")
         self.does(*args)
         self.assertEqual(self.tree(), after)
@@ -214,12 +211,11 @@ class Undo(Case):
     def test_iscsi_second_lun(self):
         self.does("attach", "2")
         self.does("export", "2", "--iscsi", IQN, "--acl", HOST)
-        self.each_step_fails("export", "data", "--iscsi", IQN, "--portal", "127.0.0.1:3262",
-                             before=[("attach", "data")])
+        self.each_step_fails("export", "data", "--iscsi", IQN, before=[("attach", "data")])
 
     def test_interrupted(self):
         before = self.tree()
-        self.put("../sim/hang", self.target + "/core/user_0/data/enable")
+        self.kernel.hangs = self.target + "/core/user_0/data/enable"
         with subprocess.Popen([SCRIPT, "--wait", "60", "attach", "data"], env=self.env(),
                               stderr=subprocess.PIPE, text=True) as process:
             while not os.path.exists(self.target + "/core/user_0/data/wwn") or not self.get(
@@ -240,9 +236,9 @@ class Export(Case):
 
     def test_loopback(self):
         self.does("export", "data", "--loopback", says="data: exported, loopback, /dev/sd")
-        count = self.count()
+        count = self.kernel.count
         self.does("export", "data", "--loopback", says="data: is exported, loopback, /dev/sd")
-        self.assertEqual(self.count(), count)
+        self.assertEqual(self.kernel.count, count)
         self.does("detach", "data", says="data: detached")
         self.assertEqual(self.tree(), self.before)
 
