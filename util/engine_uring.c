@@ -349,12 +349,14 @@ static void take_watch_cqe(struct uring_engine *ur, struct engine_op *op,
 			watch_op_over(watch);
 		return;
 	}
-	/* The kernel ends it when completions found no room; what is no poll result is an error
-	 * that asking again would not mend. */
-	if (!(cqe->flags & IORING_CQE_F_MORE) && cqe->res >= 0)
-		list_push_back(&ur->pending, &op->node);
-	else if (!(cqe->flags & IORING_CQE_F_MORE))
-		watch->n_queued--;
+	/* The kernel ends it when completions found no room; an error would not be mended by asking
+	 * again, and answered at once each time. */
+	if (!(cqe->flags & IORING_CQE_F_MORE)) {
+		if (cqe->res >= 0 && !(cqe->res & (POLLERR | POLLHUP)))
+			list_push_back(&ur->pending, &op->node);
+		else
+			watch->n_queued--;
+	}
 	watch->ready(watch);
 }
 
