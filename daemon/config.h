@@ -22,6 +22,7 @@ struct config_storage {
 	uint32_t block_size; /* bytes */
 	bool create;	     /* make the file when it is missing; size is set */
 	bool read_only, direct, thin, online, write_cache, removable;
+	bool both_front_ends;	 /* iSCSI and the kernel at the same time, without reservations */
 	uint32_t physical_block; /* bytes; 0: as the store says */
 	uint16_t lowest_aligned; /* LBA */
 	int numa_node;		 /* -1: the reactor's own */
@@ -64,6 +65,14 @@ struct config_target {
 	struct config_alua *alua; /* NULL: one group of all portal groups */
 };
 
+/* Devices of the kernel's TCMU that are found and served without tcmu-runner. */
+struct config_tcmu {
+	bool enabled;
+	bool own_reservations, own_alua; /* the core's, not LIO's */
+	bool paths;			 /* a device may name a file by its path */
+	bool replies; /* the kernel waits for our verdict on what is made or changed */
+};
+
 struct config {
 	struct config_storage *storages;
 	unsigned n_storages;
@@ -71,6 +80,7 @@ struct config {
 	unsigned n_portals;
 	struct config_target *targets;
 	unsigned n_targets;
+	struct config_tcmu tcmu;
 	enum engine_kind engine;
 	unsigned queue_depth;	   /* of the ring; 0: default */
 	unsigned n_reactors;	   /* 0: one per CPU */

@@ -17,7 +17,8 @@ struct build {
 /* Each returns 0; -EINVAL with the error told; -ENOMEM. */
 int build_storages(struct build *build, json_t *list);
 int build_portals(struct build *build, json_t *list);
-int build_targets(struct build *build, json_t *object);		    /* after the two above */
+int build_targets(struct build *build, json_t *object); /* after the two above */
+int build_tcmu(struct build *build, json_t *object_or_null);
 int build_performance(struct build *build, json_t *object_or_null); /* after the storages */
 
 /* iscsitargets{}.alua, once the portal groups of @target are known. */

@@ -23,6 +23,16 @@ static int build_state_dir(struct build *build, const char *dir)
 	return build->config->state_dir ? 0 : -ENOMEM;
 }
 
+/* Both parts of iSCSI, unless the kernel is served and nobody else. */
+static int require_iscsi(struct build *build, const struct top_in *in)
+{
+	const char *missing = in->portals ? "iscsitargets" : "iscsiportals";
+
+	if ((in->portals && in->targets) || (in->tcmu && !in->portals && !in->targets))
+		return 0;
+	return reader_bad(&build->reader, NULL, "found no \"%s\", expected one", missing);
+}
+
 static int build_all(struct build *build, json_t *root)
 {
 	struct top_in in = {0};
@@ -36,8 +46,12 @@ static int build_all(struct build *build, json_t *root)
 	if (r == 0)
 		r = build_performance(build, in.performance);
 	if (r == 0)
-		r = build_portals(build, in.portals);
+		r = build_tcmu(build, in.tcmu);
 	if (r == 0)
+		r = require_iscsi(build, &in);
+	if (r == 0 && in.portals)
+		r = build_portals(build, in.portals);
+	if (r == 0 && in.targets)
 		r = build_targets(build, in.targets);
 	return r;
 }

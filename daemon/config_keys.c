@@ -12,8 +12,9 @@ const struct json_key top_keys[] = {
 	{"$schema",       KEY_TEXT,   AT(top_in, schema)},
 	{"version",       KEY_NUMBER, AT(top_in, version), .min = 1, .max = 1},
 	{"storages",      KEY_LIST,   AT(top_in, storages), .required = true},
-	{"iscsiportals",  KEY_LIST,   AT(top_in, portals), .required = true},
-	{"iscsitargets",  KEY_OBJECT, AT(top_in, targets), .required = true},
+	{"iscsiportals",  KEY_LIST,   AT(top_in, portals)},
+	{"iscsitargets",  KEY_OBJECT, AT(top_in, targets)},
+	{"tcmu",          KEY_OBJECT, AT(top_in, tcmu)},
 	{"performance",   KEY_OBJECT, AT(top_in, performance)},
 	{"stateDir",      KEY_TEXT,   AT(top_in, state_dir)},
 	{0},
@@ -38,6 +39,7 @@ const struct json_key storage_keys[] = {
 	{"direct",            KEY_FLAG,   AT(storage_in, direct)},
 	{"writeCache",        KEY_FLAG,   AT(storage_in, write_cache)},
 	{"uuid",              KEY_TEXT,   AT(storage_in, uuid)},
+	{"bothFrontEnds",     KEY_FLAG,   AT(storage_in, both)},
 	{0},
 };
 
@@ -104,6 +106,16 @@ const struct json_key performance_keys[] = {
 	{0},
 };
 
+static const char *const owner_names[] = {"lio", "duotgt", NULL};
+
+const struct json_key tcmu_keys[] = {
+	{"reservations", KEY_CHOICE, AT(tcmu_in, reservations), .choices = owner_names},
+	{"alua",         KEY_CHOICE, AT(tcmu_in, alua), .choices = owner_names},
+	{"paths",        KEY_FLAG,   AT(tcmu_in, paths)},
+	{"replies",      KEY_FLAG,   AT(tcmu_in, replies)},
+	{0},
+};
+
 const struct json_section config_sections[] = {
 	{"", top_keys},
 	{"storages[]", storage_keys},
@@ -112,6 +124,7 @@ const struct json_section config_sections[] = {
 	{"iscsitargets{}.parameters", parameter_keys},
 	{"iscsitargets{}.alua", alua_keys},
 	{"iscsitargets{}.alua.groups{}", alua_group_keys},
+	{"tcmu", tcmu_keys},
 	{"performance", performance_keys},
 	{0},
 };

@@ -9,7 +9,7 @@
 struct top_in {
 	const char *schema; /* for editors; it changes nothing here */
 	int64_t version;    /* of the format: 1 */
-	json_t *storages, *portals, *targets, *performance;
+	json_t *storages, *portals, *targets, *tcmu, *performance;
 	const char *state_dir;
 };
 
@@ -18,7 +18,7 @@ struct storage_in {
 	int64_t physical_shift, lowest_aligned;
 	const char *name, *path, *uuid;
 	int backend_type; /* an index of config_types */
-	int online, thin, enable_numa, read_only, direct, write_cache, removable;
+	int online, thin, enable_numa, read_only, direct, write_cache, removable, both;
 };
 
 struct portal_in {
@@ -48,6 +48,13 @@ struct parameters_in {
 	int header_digest, data_digest; /* indexes of: None, CRC32C, both */
 };
 
+struct tcmu_in {
+	int reservations, alua; /* enum tcmu_owner */
+	int paths, replies;
+};
+
+enum tcmu_owner { OWNER_LIO, OWNER_DUOTGT };
+
 struct performance_in {
 	int enable_numa, enable_uring;
 	int64_t queue_depth, pool_buffers, buffer_size, reactors;
@@ -55,5 +62,5 @@ struct performance_in {
 };
 
 extern const struct json_key top_keys[], storage_keys[], portal_keys[], target_keys[],
-	parameter_keys[], alua_keys[], alua_group_keys[], performance_keys[];
+	parameter_keys[], alua_keys[], alua_group_keys[], tcmu_keys[], performance_keys[];
 extern const char *const engine_names[]; /* by enum engine_kind */

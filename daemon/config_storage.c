@@ -218,6 +218,7 @@ static int build_storage(struct build *build, const struct at *at, json_t *objec
 	storage->thin = in.thin;
 	storage->direct = in.direct;
 	storage->write_cache = in.write_cache;
+	storage->both_front_ends = in.both;
 	storage->create =
 		strcmp(storage->type, "file") == 0 && storage->size && !storage->read_only;
 	storage->numa_node = in.enable_numa == 1 ? (int)in.numa_node : -1;

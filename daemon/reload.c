@@ -5,6 +5,7 @@
  * cannot be opened. Only then anything changes, and what did not differ is not touched.
  */
 #include "daemon/service_priv.h"
+#include "daemon/service_tcmu.h"
 #include "util/log.h"
 #include <errno.h>
 #include <inttypes.h>
@@ -52,6 +53,12 @@ static bool same_performance(const struct config *a, const struct config *b)
 	return a->engine == b->engine && a->queue_depth == b->queue_depth &&
 	       a->n_reactors == b->n_reactors && a->numa == b->numa &&
 	       a->pool_buffers == b->pool_buffers && a->pool_buffer_size == b->pool_buffer_size;
+}
+
+static bool same_tcmu(const struct config_tcmu *a, const struct config_tcmu *b)
+{
+	return a->enabled == b->enabled && a->own_reservations == b->own_reservations &&
+	       a->own_alua == b->own_alua && a->paths == b->paths && a->replies == b->replies;
 }
 
 static bool same_tpgs(const struct config_target *a, const struct config_target *b)
@@ -110,6 +117,8 @@ static int judge_fixed_parts(const struct reload *reload)
 	if (!same_performance(now, next))
 		return refuse("performance: a change takes a restart, also of the largest "
 			      "ioUringQueueDepth and of a first enableNUMA");
+	if (!same_tcmu(&now->tcmu, &next->tcmu))
+		return refuse("tcmu: a change takes a restart");
 	if (g_strcmp0(now->state_dir, next->state_dir) != 0)
 		return refuse("stateDir: a change takes a restart");
 	if (now->n_targets != next->n_targets)
@@ -149,6 +158,7 @@ static const char *fixed_difference(const struct config_storage *a, const struct
 		{"physicalBlockShift", a->physical_block != b->physical_block},
 		{"lowestAlignedLBA", a->lowest_aligned != b->lowest_aligned},
 		{"numaNode", a->numa_node != b->numa_node},
+		{"bothFrontEnds", a->both_front_ends != b->both_front_ends},
 		{"uuid", a->has_uuid != b->has_uuid || memcmp(a->uuid, b->uuid, 16) != 0},
 	};
 
@@ -175,6 +185,8 @@ static int match_storages(struct reload *reload)
 		if (reload->was[i] < 0)
 			continue;
 		reload->lus[i] = reload->service->lus[reload->was[i]];
+		g_strlcpy(reload->lus[i].name, storage->name ? storage->name : "",
+			  sizeof(reload->lus[i].name));
 		key = fixed_difference(&reload->now->storages[reload->was[i]], storage);
 		if (key)
 			code = refuse("deviceID %" PRIu64 ": %s cannot change while it is served "
@@ -183,6 +195,35 @@ static int match_storages(struct reload *reload)
 	}
 	g_hash_table_unref(ids);
 	return code;
+}
+
+/* A storage that the kernel is being served stays, and is no LUN besides. */
+static int judge_kernel(const struct reload *reload)
+{
+	const struct service *service = reload->service;
+	const struct config *next = reload->next;
+	scoped(free) bool *kept = g_new0(bool, service->n_lus);
+
+	service_count_luns(next, reload->lus);
+	for (unsigned i = 0; i < next->n_storages; i++) {
+		const struct service_lu *lu = &reload->lus[i];
+
+		if (reload->was[i] < 0)
+			continue;
+		kept[reload->was[i]] = true;
+		if (lu->n_luns && !lu->both_front_ends && service_kernel_has(service, lu->lu))
+			return refuse("deviceID %" PRIu64
+				      ": is served to the kernel, and so can be "
+				      "no LUN (\"bothFrontEnds\")",
+				      lu->device_id);
+	}
+	for (unsigned i = 0; i < service->n_lus; i++)
+		if (!kept[i] && service_kernel_has(service, service->lus[i].lu))
+			return refuse("deviceID %" PRIu64
+				      ": is served to the kernel, and so has to "
+				      "stay",
+				      service->lus[i].device_id);
+	return EXIT_OK;
 }
 
 /* ---- new storages ---- */
@@ -352,6 +393,7 @@ static int apply(struct reload *reload)
 	log_info("configuration reloaded: storages %u, of which new %u, gone %u",
 		 reload->next->n_storages, reload->next->n_storages - (service->n_lus - n_gone),
 		 n_gone);
+	service_count_luns(reload->next, reload->lus);
 	free(service->lus);
 	service->lus = steal(reload->lus);
 	service->n_lus = reload->next->n_storages;
@@ -370,6 +412,8 @@ int service_reload(struct service *service, struct config *now, struct config *n
 	code = judge_fixed_parts(&reload);
 	if (code == EXIT_OK)
 		code = match_storages(&reload);
+	if (code == EXIT_OK)
+		code = judge_kernel(&reload);
 	if (code == EXIT_OK)
 		code = open_new(&reload);
 	if (code == EXIT_OK)

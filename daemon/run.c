@@ -37,7 +37,7 @@ struct run {
 	GMainLoop *loop;
 };
 
-/* One line per LUN and portal that leads to it. */
+/* One line per LUN and portal that leads to it; one for the kernel. */
 static void print_ready(const struct run *run)
 {
 	const struct config *config = run->config;
@@ -53,6 +53,8 @@ static void print_ready(const struct run *run)
 							      target->tpgs[g].portals[p]),
 					       target->iqn, target->luns[l].lun);
 	}
+	if (config->tcmu.enabled)
+		puts("ready tcmu");
 	if (fflush(stdout) != 0)
 		log_warning("stdout: %m");
 }

@@ -5,7 +5,9 @@
  */
 #include "daemon/listen.h"
 #include "daemon/service_priv.h"
+#include "daemon/service_tcmu.h"
 #include "daemon/state_dir.h"
+#include "daemon/tcmu_consumer.h"
 #include "util/log.h"
 #include "util/reactor.h"
 #include <errno.h>
@@ -150,7 +152,18 @@ static int open_lus(struct service *service, const struct config *config)
 				       &service->lus[i]);
 		service->n_lus += code == EXIT_OK;
 	}
+	if (code == EXIT_OK)
+		service_count_luns(config, service->lus);
 	return code;
+}
+
+void service_count_luns(const struct config *config, struct service_lu *lus)
+{
+	for (unsigned i = 0; i < config->n_storages; i++)
+		lus[i].n_luns = 0;
+	for (unsigned t = 0; t < config->n_targets; t++)
+		for (unsigned l = 0; l < config->targets[t].n_luns; l++)
+			lus[config->targets[t].luns[l].storage].n_luns++;
 }
 
 static int set_alua(struct scsi_target *target, const struct config_alua *alua)
@@ -237,6 +250,13 @@ static int open_state_dir(struct service *service, const struct config *config)
 	return r < 0 ? service_exit_code(r) : EXIT_OK;
 }
 
+static int start_consumer(struct service *service)
+{
+	int r = tcmu_consumer_start(service, "", service->tcmu.replies, &service->consumer);
+
+	return r < 0 ? service_exit_code(r) : EXIT_OK;
+}
+
 int service_start(const struct config *config, struct service **ret_service)
 {
 	struct service *service = calloc(1, sizeof(*service));
@@ -246,6 +266,8 @@ int service_start(const struct config *config, struct service **ret_service)
 		return service_out_of_memory();
 	sem_init(&service->stopped, 0, 0);
 	list_init(&service->leaving);
+	list_init(&service->kernels);
+	service->tcmu = config->tcmu;
 	raise_descriptor_limit();
 	/* A taken port is found before a missing file is made. */
 	code = open_portals(service, config);
@@ -257,6 +279,8 @@ int service_start(const struct config *config, struct service **ret_service)
 		code = open_lus(service, config);
 	if (code == EXIT_OK)
 		code = start_server(service, config);
+	if (code == EXIT_OK && config->tcmu.enabled)
+		code = start_consumer(service);
 	if (code != EXIT_OK) {
 		service_stop(service);
 		return code;
@@ -303,6 +327,8 @@ int service_stop(struct service *service)
 
 	if (!service)
 		return EXIT_OK;
+	tcmu_consumer_stop(service->consumer);
+	service_kernel_end(service);
 	stop_server(service);
 	for (unsigned i = 0; i < service->n_targets; i++)
 		scsi_target_unref(service->targets[i]);

@@ -87,6 +87,7 @@ int service_open_lu(const struct service *service, const struct config_storage *
 		.physical_block = storage->physical_block,
 		.lowest_aligned = storage->lowest_aligned,
 		.numa_node = storage->numa_node,
+		.no_reservations = storage->both_front_ends,
 		.state_dir = service->state_dir,
 	};
 	char why[512] = "";
@@ -109,6 +110,10 @@ int service_open_lu(const struct service *service, const struct config_storage *
 		return service_exit_code(r);
 	}
 	memcpy(ret_lu->uuid, cfg.uuid, 16);
+	ret_lu->device_id = storage->device_id;
+	g_strlcpy(ret_lu->name, storage->name ? storage->name : "", sizeof(ret_lu->name));
+	ret_lu->both_front_ends = storage->both_front_ends;
+	ret_lu->n_luns = 0;
 	return EXIT_OK;
 }
 

@@ -13,6 +13,10 @@ struct service_portal;
 struct service_lu {
 	struct scsi_lu *lu;
 	uint8_t uuid[16];
+	uint64_t device_id;
+	char name[65]; /* config_name_valid(); "" for none */
+	bool both_front_ends;
+	unsigned n_luns; /* iSCSI targets that map it, each LUN counted */
 };
 
 struct service {
@@ -28,13 +32,21 @@ struct service {
 	struct iscsi_server *server;
 	struct list leaving; /* struct leaving_lu.node: unmapped, in use still */
 	guint leaving_timer; /* GLib's source; 0: none */
-	sem_t stopped;	     /* not GLib's: the thread sanitizer does not see into those */
+	struct config_tcmu tcmu;
+	struct list kernels; /* struct service_kernel.node: TCMU devices that are served */
+	int kernel_pipe[2];  /* through which those come that have stopped */
+	guint kernel_source; /* GLib's, of it; 0: none yet */
+	struct tcmu_consumer *consumer; /* NULL: none */
+	sem_t stopped; /* not GLib's: the thread sanitizer does not see into those */
 	bool started;
 };
 
 /* The exit code that fits a negative errno. */
 int service_exit_code(int error);
 int service_out_of_memory(void); /* says so; EXIT_FAILED */
+
+/* Counts the LUNs of each storage: the order of @lus is that of the configuration's. */
+void service_count_luns(const struct config *config, struct service_lu *lus);
 
 /* ---- service_lus.c ---- */
 

@@ -125,7 +125,7 @@ def into_folder(config, folder):
         if not storage.get("deviceSize"):
             with open(path, "wb") as file:
                 file.truncate(1 << 20)
-    for portal in config["iscsiportals"]:
+    for portal in config.get("iscsiportals", []):
         host = portal["portal"].rpartition(":")[0]
         portal["portal"] = ("127.0.0.1" if host[0] == "[" and not has_ipv6() else host) + ":0"
     return config
@@ -134,7 +134,7 @@ def into_folder(config, folder):
 def count_ready(config):
     """How many ready lines a configuration makes."""
     return sum(len(target["luns"]) * sum(map(len, target["tpgts"].values()))
-               for target in config["iscsitargets"].values())
+               for target in config.get("iscsitargets", {}).values())
 
 
 def serve_and_look(config, folder):
@@ -158,6 +158,8 @@ def serve_and_look(config, folder):
             if device not in offline:
                 kind = "MMC" if device in discs else "DIRECT_ACCESS"
                 assert kind in initiator("iscsi-inq", url), url
+        if "tcmu" in config:
+            assert server.lines.get(timeout=SECONDS) == "ready tcmu\n"
         code = server.end()
         assert code == 0, f"ended with {code}:\n{''.join(server.err)}"
     assert server.lines.get(timeout=SECONDS) is None, "more on stdout than ready lines"

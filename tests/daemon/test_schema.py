@@ -29,7 +29,8 @@ FULL = {
          "blockShift": 9, "backendType": "file", "enableNUMA": True, "numaNode": 0,
          "ioUringQueueDepth": 64, "deviceSize": 1048576, "readOnly": False, "direct": False,
          "physicalBlockShift": 12, "lowestAlignedLBA": 7, "removable": True,
-         "writeCache": True, "uuid": "00112233-4455-6677-8899-aabbccddeeff"},
+         "writeCache": True, "uuid": "00112233-4455-6677-8899-aabbccddeeff",
+         "bothFrontEnds": True},
         {"deviceID": 2, "backendType": "ram", "deviceSize": 4096},
     ],
     "iscsiportals": [{"id": 0, "portal": "127.0.0.1:0"}],
@@ -43,6 +44,7 @@ FULL = {
         "alua": {
             "groups": {"10": {"state": "active/non-optimized", "preferred": True, "tpgts": [1]}},
             "implicit": True, "explicit": True, "hook": "/usr/bin/true"}}},
+    "tcmu": {"reservations": "duotgt", "alua": "lio", "paths": False, "replies": True},
     "performance": {
         "enableNUMA": True, "enableIoUring": False, "ioUringQueueDepth": 64,
         "numaBufferPoolSize": 64, "numaBufferSize": 65536, "reactors": 2, "engine": "epoll"},
@@ -51,6 +53,7 @@ FULL = {
 # Where the parser's tables are found in the document, and in the schema.
 PLACES = {
     "": ((), SCHEMA),
+    "tcmu": (("tcmu",), SCHEMA["$defs"]["tcmu"]),
     "storages[]": (("storages", 0), SCHEMA["$defs"]["storage"]),
     "iscsiportals[]": (("iscsiportals", 0), SCHEMA["$defs"]["portal"]),
     "iscsitargets{}": (("iscsitargets", IQN), SCHEMA["$defs"]["target"]),
