@@ -295,8 +295,15 @@ uint64_t service_kernel_size(const struct service_kernel *kernel)
 int service_kernel_resize(struct service_kernel *kernel, uint64_t size, char *ret_why,
 			  size_t why_len)
 {
-	int r = scsi_lu_resize(kernel->lu, size, SCSI_LU_GROW_STORE | SCSI_LU_SHRINK, ret_why,
-			       why_len);
+	uint32_t block_size = scsi_lu_block_size(kernel->lu);
+	int r;
+
+	if (!size || size % block_size)
+		return refuse(-EINVAL, ret_why, why_len,
+			      "%" PRIu64 " bytes are no multiple of its blocks of %" PRIu32
+			      " bytes",
+			      size, block_size);
+	r = scsi_lu_resize(kernel->lu, size, SCSI_LU_GROW_STORE | SCSI_LU_SHRINK, ret_why, why_len);
 
 	if (r > 0)
 		log_info("%s: resized to %" PRIu64 " blocks", kernel->name,

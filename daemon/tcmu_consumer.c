@@ -22,7 +22,8 @@ struct device {
 	struct tcmu_found found;
 	struct service_kernel *kernel; /* NULL: refused, or stopped */
 	bool seen;		       /* at the present look */
-	bool removed;		       /* the kernel wants to hear when it is gone */
+	bool waits;		       /* the kernel does, for our verdicts on it */
+	bool removed;		       /* the kernel has told that it goes */
 	uint32_t device_id;
 };
 
@@ -56,7 +57,7 @@ static void on_stopped(void *arg)
 	struct device *device = arg;
 	struct tcmu_consumer *consumer = device->consumer;
 
-	if (consumer && device->removed)
+	if (consumer && device->removed && device->waits)
 		tcmu_netlink_reply(consumer->netlink, TCMU_REMOVED, device->device_id, 0);
 	forget(device);
 }
@@ -100,7 +101,12 @@ static int serve(struct tcmu_consumer *consumer, const struct tcmu_found *found,
 	};
 	int r;
 
-	*device = (struct device){.consumer = consumer, .found = *found, .seen = true};
+	*device = (struct device){
+		.consumer = consumer,
+		.found = *found,
+		.seen = true,
+		.waits = tcmu_sysfs_waits(consumer->root, found),
+	};
 	list_push_back(&consumer->devices, &device->node);
 	snprintf(name, sizeof(name), "uio%u", found->minor);
 	cfg.paths = service_kernel_paths(consumer->service);
@@ -181,9 +187,18 @@ static void removed(struct tcmu_consumer *consumer, const struct tcmu_news *news
 		let_go(device);
 		return;
 	}
+	if (!device || device->waits)
+		tcmu_netlink_reply(consumer->netlink, TCMU_REMOVED, news->device_id, 0);
 	if (device && !device->removed)
 		forget(device);
-	tcmu_netlink_reply(consumer->netlink, TCMU_REMOVED, news->device_id, 0);
+}
+
+static void answer(struct tcmu_consumer *consumer, const struct tcmu_news *news, int verdict)
+{
+	const struct device *device = find_device(consumer, news->minor);
+
+	if (!device || device->waits)
+		tcmu_netlink_reply(consumer->netlink, news->kind, news->device_id, verdict);
 }
 
 static void heard(const struct tcmu_news *news, void *arg)
@@ -195,12 +210,10 @@ static void heard(const struct tcmu_news *news, void *arg)
 		return; /* somebody else's, and so is the answer */
 	switch (news->kind) {
 	case TCMU_ADDED:
-		tcmu_netlink_reply(consumer->netlink, news->kind, news->device_id,
-				   added(consumer, news));
+		answer(consumer, news, added(consumer, news));
 		break;
 	case TCMU_RECONFIGURED:
-		tcmu_netlink_reply(consumer->netlink, news->kind, news->device_id,
-				   reconfigure(consumer, news));
+		answer(consumer, news, reconfigure(consumer, news));
 		break;
 	case TCMU_REMOVED:
 		removed(consumer, news);

@@ -159,3 +159,11 @@ int tcmu_sysfs_size(const char *root, const struct tcmu_found *found, uint64_t *
 	core_path(path, sizeof(path), root, found, "attrib/dev_size");
 	return read_number(path, ret_size);
 }
+
+bool tcmu_sysfs_waits(const char *root, const struct tcmu_found *found)
+{
+	char path[PATH_MAX], line[32];
+
+	core_path(path, sizeof(path), root, found, "attrib/nl_reply_supported");
+	return read_line(path, line, sizeof(line)) < 0 || line[0] != '-';
+}

@@ -35,5 +35,11 @@ int tcmu_sysfs_open(const char *root, const struct tcmu_found *found);
 /* Writes to action/NAME: block_dev, reset_ring. Return: 0 or -errno. */
 int tcmu_sysfs_act(const char *root, const struct tcmu_found *found, const char *name, bool on);
 
+/*
+ * Whether the kernel waits for verdicts on this device: attrib/nl_reply_supported, which is below 0
+ * where it was made so as not to. Not while the device is being removed.
+ */
+bool tcmu_sysfs_waits(const char *root, const struct tcmu_found *found);
+
 /* attrib/dev_size. Return: 0 or -errno. */
 int tcmu_sysfs_size(const char *root, const struct tcmu_found *found, uint64_t *ret_size);

@@ -118,12 +118,14 @@ void tcmu_device_free(struct tcmu_device *device)
 
 void tcmu_device_less_busy(struct tcmu_device *device)
 {
-	void (*stopped)(void *arg) = device->stopped;
-	void *arg = device->stopped_arg;
+	void (*stopped)(void *arg);
+	void *arg;
 
 	if (!device->stopping || device->watched || device->completed || device->resuming ||
 	    !list_empty(&device->tasks) || !list_empty(&device->resets))
 		return;
+	stopped = device->stopped;
+	arg = device->stopped_arg;
 	tcmu_device_free(device);
 	stopped(arg);
 }
@@ -150,6 +152,7 @@ static void device_stop(struct engine_post *post)
 	struct tcmu_task *task;
 
 	device->stopping = true;
+	device->aborting = device->stop_aborts;
 	if (device->watched)
 		engine_unwatch(device->engine, &device->watch);
 	while (device->aborting && (task = next_to_abort(device)))
@@ -159,7 +162,7 @@ static void device_stop(struct engine_post *post)
 
 void tcmu_device_stop(struct tcmu_device *device, bool abort, void (*stopped)(void *arg), void *arg)
 {
-	device->aborting = abort;
+	device->stop_aborts = abort;
 	device->stopped = stopped;
 	device->stopped_arg = arg;
 	engine_post(device->engine, &device->stop);

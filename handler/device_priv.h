@@ -27,6 +27,8 @@ struct tcmu_device {
 	bool broken;	/* nothing is read from the ring any more */
 	bool unheard;	/* that the kernel could not be told was said */
 	bool stopping, aborting;
+	/* of the thread that stops it, until stop is posted */
+	bool stop_aborts;
 	void (*stopped)(void *arg);
 	void *stopped_arg;
 };

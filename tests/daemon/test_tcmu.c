@@ -7,6 +7,7 @@
 #include "daemon/service_tcmu.h"
 #include "daemon/tcmu_consumer.h"
 #include "daemon/tcmu_sysfs.h"
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -295,6 +296,66 @@ static void a_storage_of_the_kernels_becomes_no_lun(void **state)
 	end(&rig);
 }
 
+static void set_true(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+/* What the kernel asks to be otherwise, and what is said to that. */
+static void changes_are_judged(void **state)
+{
+	struct service_kernel_config cfg = {.config = "duotgt/data",
+					    .name = "uio4",
+					    .map_len = RING_BYTES,
+					    .stopped = set_true};
+	struct service_kernel *kernel;
+	struct tcmu_found found;
+	bool stopped = false;
+	char why[256];
+	struct rig rig;
+
+	(void)state;
+	begin(&rig);
+	put_device(4, "tcm-user/7/disk/duotgt/data");
+	assert_int_equal(tcmu_sysfs_look(root, 4, &found), 0);
+	cfg.fd = tcmu_sysfs_open(root, &found);
+	cfg.arg = &stopped;
+	assert_true(cfg.fd >= 0);
+	assert_int_equal(service_kernel_start(rig.service, &cfg, &kernel, why, sizeof(why)), 0);
+	assert_int_equal(service_kernel_size(kernel), 1 << 20);
+	assert_int_equal(service_kernel_resize(kernel, 1000, why, sizeof(why)), -EINVAL);
+	assert_int_equal(service_kernel_resize(kernel, 0, why, sizeof(why)), -EINVAL);
+	assert_int_equal(service_kernel_resize(kernel, 512 << 10, why, sizeof(why)), 0);
+	assert_int_equal(service_kernel_size(kernel), 512 << 10);
+	assert_true(service_kernel_resize(kernel, 1ull << 60, why, sizeof(why)) < 0);
+	assert_int_equal(service_kernel_size(kernel), 512 << 10);
+	assert_int_equal(service_kernel_set_write_cache(kernel, false), 0);
+	assert_int_equal(service_kernel_set_config(kernel, "duotgt/1", why, sizeof(why)), 0);
+	assert_int_equal(service_kernel_set_config(kernel, "duotgt/both", why, sizeof(why)),
+			 -EBUSY);
+	assert_int_equal(service_kernel_set_config(kernel, "rbd/x", why, sizeof(why)), -EINVAL);
+	service_kernel_stop(kernel, false);
+	while (!stopped)
+		g_main_context_iteration(NULL, TRUE);
+	end(&rig);
+}
+
+static void some_devices_wait_for_nobody(void **state)
+{
+	static const char attribute[] =
+		"/sys/kernel/config/target/core/user_7/disk/attrib/nl_reply_supported";
+	struct tcmu_found found;
+
+	(void)state;
+	clear_tree();
+	assert_true(tcmu_sysfs_parse("tcm-user/7/disk/duotgt/data", &found));
+	assert_true(tcmu_sysfs_waits(root, &found));
+	put_text(attribute, "0\n");
+	assert_true(tcmu_sysfs_waits(root, &found));
+	put_text(attribute, "-1\n");
+	assert_false(tcmu_sysfs_waits(root, &found));
+}
+
 static void a_ring_that_makes_no_sense_is_refused(void **state)
 {
 	struct rig rig;
@@ -331,6 +392,8 @@ int main(void)
 		cmocka_unit_test(others_are_left_alone),
 		cmocka_unit_test(luns_of_iscsi_are_taken),
 		cmocka_unit_test(a_storage_of_the_kernels_becomes_no_lun),
+		cmocka_unit_test(changes_are_judged),
+		cmocka_unit_test(some_devices_wait_for_nobody),
 		cmocka_unit_test(a_ring_that_makes_no_sense_is_refused),
 	};
 
