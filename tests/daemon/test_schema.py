@@ -9,7 +9,7 @@ import copy
 import glob
 import json
 import os
-import tempfile
+import subprocess
 import unittest
 
 import jsonschema
@@ -166,22 +166,25 @@ def reach(where):
 
 
 class Verdicts(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.TemporaryDirectory(prefix="duotgt-")
-        self.addCleanup(self.folder.cleanup)
+    @classmethod
+    def setUpClass(cls):
+        cls.judge = subprocess.Popen([common.PRINT_CONFIG_KEYS, "--judge"], text=True,
+                                     stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.judge.communicate()
+        assert cls.judge.returncode == 0
 
     def parser_says(self, document):
         """(accepted, complaint)"""
-        path = os.path.join(self.folder.name, "duotgt.json")
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(document, file)
-        done = common.duotgt("daemon", "--check", "--config", path)
-        self.assertIn(done.returncode, (0, 7), done.stderr)
-        if done.returncode:
-            self.assertRegex(done.stderr, r"^duotgt: .*duotgt\.json:\d+:\d+: .*found .*expected ")
-        else:
-            self.assertEqual(done.stdout, f"{path}: ok\n")
-        return done.returncode == 0, done.stderr
+        self.judge.stdin.write(json.dumps(document) + "\n")
+        self.judge.stdin.flush()
+        verdict = self.judge.stdout.readline().rstrip("\n")
+        if verdict == "ok":
+            return True, ""
+        self.assertRegex(verdict, r"^\d+:\d+: .*found .*expected ")
+        return False, verdict
 
     def verdicts(self, document):
         return self.parser_says(document)[0], JUDGE.is_valid(document)
