@@ -55,6 +55,7 @@ void config_free(struct config *config)
 	free(config->portals);
 	free(config->targets);
 	free(config->state_dir);
+	free(config->run_dir);
 	free(config);
 }
 

@@ -89,6 +89,9 @@ struct config {
 	uint64_t pool_buffer_size; /* bytes; 0: default */
 	char *state_dir;	   /* NULL: not named: none, or ... */
 	bool default_state_dir;	   /* ... the one of state_dir.h */
+	char *run_dir;		   /* NULL: the one of run_dir.h */
+	/* In a program of somebody else's: its main loop and its CPUs are left alone. */
+	bool embedded;
 };
 
 void config_free(struct config *config); /* NULL is fine */

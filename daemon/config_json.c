@@ -9,18 +9,26 @@
 
 #define FILE_MAX (64 << 20) /* bytes; 10,000 LUNs are about 4 MiB */
 
-static int build_state_dir(struct build *build, const char *dir)
+static int build_dir(struct build *build, const char *key, const char *dir, char **ret_dir)
 {
-	const struct at at = {.key = "stateDir"};
+	const struct at at = {.key = key};
 
-	build->config->default_state_dir = !dir;
 	if (!dir)
 		return 0;
 	if (!*dir)
 		return reader_bad(&build->reader, &at,
 				  "found an empty string, expected a directory");
-	build->config->state_dir = strdup(dir);
-	return build->config->state_dir ? 0 : -ENOMEM;
+	*ret_dir = strdup(dir);
+	return *ret_dir ? 0 : -ENOMEM;
+}
+
+static int build_dirs(struct build *build, const struct top_in *in)
+{
+	struct config *config = build->config;
+	int r = build_dir(build, "stateDir", in->state_dir, &config->state_dir);
+
+	config->default_state_dir = !in->state_dir;
+	return r == 0 ? build_dir(build, "runDir", in->run_dir, &config->run_dir) : r;
 }
 
 /* Both parts of iSCSI, unless the kernel is served and nobody else. */
@@ -40,7 +48,7 @@ static int build_all(struct build *build, json_t *root)
 
 	r = reader_object(&build->reader, NULL, root, top_keys, &in);
 	if (r == 0)
-		r = build_state_dir(build, in.state_dir);
+		r = build_dirs(build, &in);
 	if (r == 0)
 		r = build_storages(build, in.storages);
 	if (r == 0)

@@ -17,6 +17,7 @@ const struct json_key top_keys[] = {
 	{"tcmu",          KEY_OBJECT, AT(top_in, tcmu)},
 	{"performance",   KEY_OBJECT, AT(top_in, performance)},
 	{"stateDir",      KEY_TEXT,   AT(top_in, state_dir)},
+	{"runDir",        KEY_TEXT,   AT(top_in, run_dir)},
 	{0},
 };
 

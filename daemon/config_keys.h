@@ -10,7 +10,7 @@ struct top_in {
 	const char *schema; /* for editors; it changes nothing here */
 	int64_t version;    /* of the format: 1 */
 	json_t *storages, *portals, *targets, *tcmu, *performance;
-	const char *state_dir;
+	const char *state_dir, *run_dir;
 };
 
 struct storage_in {

@@ -121,6 +121,8 @@ static int judge_fixed_parts(const struct reload *reload)
 		return refuse("tcmu: a change takes a restart");
 	if (g_strcmp0(now->state_dir, next->state_dir) != 0)
 		return refuse("stateDir: a change takes a restart");
+	if (g_strcmp0(now->run_dir, next->run_dir) != 0)
+		return refuse("runDir: a change takes a restart");
 	if (now->n_targets != next->n_targets)
 		return refuse("iscsitargets: one more or less takes a restart");
 	for (unsigned i = 0; i < now->n_targets; i++) {

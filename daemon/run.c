@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From ready to the end: the control thread's main loop and its signals. */
 #include "daemon/cmd.h"
+#include "daemon/handover_server.h"
 #include "util/log.h"
 #include <glib-unix.h>
 #include <inttypes.h>
@@ -34,6 +35,7 @@ struct run {
 	struct config *config;
 	const char *path;
 	struct service *service;
+	struct handover_server *handover;
 	GMainLoop *loop;
 };
 
@@ -115,11 +117,13 @@ int run_service(struct config *config, const char *path)
 	guint term = g_unix_signal_add(SIGTERM, on_end, &run);
 	guint interrupt = g_unix_signal_add(SIGINT, on_end, &run);
 	guint hangup = g_unix_signal_add(SIGHUP, on_reload, &run);
-	int code;
+	int code, stopped;
 
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN); /* a write past the file size limit is that command's error */
 	code = service_start(config, &run.service);
+	if (code == EXIT_OK && path)
+		code = handover_server_start(run.service, config, &run.handover);
 	if (code == EXIT_OK)
 		serve(&run);
 	/* The default is back: a second signal ends the process at once. */
@@ -128,8 +132,10 @@ int run_service(struct config *config, const char *path)
 	g_source_remove(hangup);
 	signal(SIGHUP, SIG_IGN); /* but for this one, which ends nothing */
 	g_main_loop_unref(run.loop);
+	handover_server_stop(run.handover);
+	stopped = service_stop(run.service);
 	if (code == EXIT_OK)
-		code = service_stop(run.service);
+		code = stopped;
 	config_free(run.config);
 	return code;
 }

@@ -124,6 +124,7 @@ static int start_reactors(struct service *service, const struct config *config)
 		.pool = {.large_size = config->pool_buffer_size, .n_large = config->pool_buffers},
 		.n = config->n_reactors,
 		.numa = config->numa,
+		.unpinned = config->embedded,
 	};
 	int r = reactors_start(&cfg, &service->reactors);
 
@@ -268,6 +269,7 @@ int service_start(const struct config *config, struct service **ret_service)
 	list_init(&service->leaving);
 	list_init(&service->kernels);
 	service->tcmu = config->tcmu;
+	service->embedded = config->embedded;
 	raise_descriptor_limit();
 	/* A taken port is found before a missing file is made. */
 	code = open_portals(service, config);

@@ -36,17 +36,22 @@ static int lu_identity(const struct config_storage *storage, const struct servic
 	return 0;
 }
 
-static void tell_lu(const struct config_storage *storage, int error, const char *why)
+/* @why as far as it goes, and which storage it is about. */
+static int explain(const struct config_storage *storage, int error, char *why, size_t why_len)
 {
 	bool named = *storage->path && g_str_has_prefix(why, storage->path);
 	bool could_make = error == -ENOENT && strcmp(storage->type, "file") == 0 && !storage->size;
+	char *text = g_strdup_printf(
+		"%s%s%s%s",
+		named		 ? ""
+		: *storage->path ? storage->path
+				 : storage->type,
+		named ? "" : ": ", *why ? why : g_strerror(-error),
+		could_make ? " (a size would make it: --size, or \"deviceSize\")" : "");
 
-	log_error("%s%s%s%s",
-		  named		   ? ""
-		  : *storage->path ? storage->path
-				   : storage->type,
-		  named ? "" : ": ", *why ? why : g_strerror(-error),
-		  could_make ? " (a size would make it: --size, or \"deviceSize\")" : "");
+	g_strlcpy(why, text, why_len);
+	g_free(text);
+	return error;
 }
 
 /* A disc's image is a file, or a drive. */
@@ -60,8 +65,9 @@ static const struct duotgt_backend_ops *backend_of(const struct config_storage *
 											: "file");
 }
 
-int service_open_lu(const struct service *service, const struct config_storage *storage,
-		    const struct service_lu *others, unsigned n_others, struct service_lu *ret_lu)
+int service_try_lu(const struct service *service, const struct config_storage *storage,
+		   const struct service_lu *others, unsigned n_others, struct service_lu *ret_lu,
+		   char *ret_why, size_t why_len)
 {
 	char *name = g_strdup_printf("%s:%s", storage->type, storage->path);
 	struct scsi_lu_config cfg = {
@@ -90,31 +96,41 @@ int service_open_lu(const struct service *service, const struct config_storage *
 		.no_reservations = storage->both_front_ends,
 		.state_dir = service->state_dir,
 	};
-	char why[512] = "";
 	int r = cfg.backend ? 0 : -EINVAL;
 
+	*ret_why = '\0';
 	if (r == 0)
 		r = lu_identity(storage, others, n_others, cfg.uuid);
 	if (r == -EEXIST)
-		g_strlcpy(why, "another storage has the same uuid", sizeof(why));
+		g_strlcpy(ret_why, "another storage has the same uuid", why_len);
 	if (r == 0 && storage->numa_node >= 0 && !numa_node_usable(storage->numa_node)) {
-		g_strlcpy(why, "its numaNode is not on this machine, or has no memory",
-			  sizeof(why));
+		g_strlcpy(ret_why, "its numaNode is not on this machine, or has no memory",
+			  why_len);
 		r = -EINVAL;
 	}
 	if (r == 0)
-		r = scsi_lu_new(&cfg, &ret_lu->lu, why, sizeof(why));
+		r = scsi_lu_new(&cfg, &ret_lu->lu, ret_why, why_len);
 	g_free(name);
-	if (r < 0) {
-		tell_lu(storage, r, why);
-		return service_exit_code(r);
-	}
+	if (r < 0)
+		return explain(storage, r, ret_why, why_len);
 	memcpy(ret_lu->uuid, cfg.uuid, 16);
 	ret_lu->device_id = storage->device_id;
 	g_strlcpy(ret_lu->name, storage->name ? storage->name : "", sizeof(ret_lu->name));
 	ret_lu->both_front_ends = storage->both_front_ends;
 	ret_lu->n_luns = 0;
-	return EXIT_OK;
+	return 0;
+}
+
+int service_open_lu(const struct service *service, const struct config_storage *storage,
+		    const struct service_lu *others, unsigned n_others, struct service_lu *ret_lu)
+{
+	char why[512];
+	int r = service_try_lu(service, storage, others, n_others, ret_lu, why, sizeof(why));
+
+	if (r == 0)
+		return EXIT_OK;
+	log_error("%s", why);
+	return service_exit_code(r);
 }
 
 /* ---- closing ---- */

@@ -35,7 +35,9 @@ struct service {
 	struct config_tcmu tcmu;
 	struct list kernels; /* struct service_kernel.node: TCMU devices that are served */
 	int kernel_pipe[2];  /* through which those come that have stopped */
-	guint kernel_source; /* GLib's, of it; 0: none yet */
+	bool kernel_piped;   /* it is open */
+	guint kernel_source; /* GLib's, of it; 0: none */
+	bool embedded;	     /* see struct config */
 	struct tcmu_consumer *consumer; /* NULL: none */
 	sem_t stopped; /* not GLib's: the thread sanitizer does not see into those */
 	bool started;
@@ -57,6 +59,11 @@ void service_count_luns(const struct config *config, struct service_lu *lus);
  */
 int service_open_lu(const struct service *service, const struct config_storage *storage,
 		    const struct service_lu *others, unsigned n_others, struct service_lu *ret_lu);
+
+/* The same without a word. Return: 0; -errno with a text, which names the store. */
+int service_try_lu(const struct service *service, const struct config_storage *storage,
+		   const struct service_lu *others, unsigned n_others, struct service_lu *ret_lu,
+		   char *ret_why, size_t why_len);
 
 /* Flushes it first; nobody else uses it. Return: EXIT_OK, or EXIT_FAILED, which has been said. */
 int service_close_lu(struct scsi_lu *lu);

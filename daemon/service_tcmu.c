@@ -65,10 +65,20 @@ bool service_kernel_has(const struct service *service, const struct scsi_lu *lu)
 	return false;
 }
 
-static int use_storage(struct service_kernel *kernel, const char *name, char *ret_why,
-		       size_t why_len)
+static int check_block_size(uint32_t asked, const struct scsi_lu *lu, char *ret_why, size_t why_len)
 {
-	struct service *service = kernel->service;
+	if (!asked || asked == scsi_lu_block_size(lu))
+		return 0;
+	return refuse(-EINVAL, ret_why, why_len,
+		      "found a block length (hw_block_size) of %" PRIu32 ", expected %" PRIu32
+		      ", that of the storage",
+		      asked, scsi_lu_block_size(lu));
+}
+
+/* A storage that may have one more front end, and fits the device. */
+static int find_free(struct service *service, const char *name, uint32_t block_size,
+		     const struct service_lu **ret_lu, char *ret_why, size_t why_len)
+{
 	const struct service_lu *lu = find_storage(service, name);
 
 	if (!lu)
@@ -82,18 +92,46 @@ static int use_storage(struct service_kernel *kernel, const char *name, char *re
 	if (!lu->both_front_ends && service_kernel_has(service, lu->lu))
 		return refuse(-EBUSY, ret_why, why_len,
 			      "storage %s is served to the kernel already", name);
-	kernel->lu = lu->lu;
-	return 0;
+	*ret_lu = lu;
+	return check_block_size(block_size, lu->lu, ret_why, why_len);
+}
+
+static int use_storage(struct service_kernel *kernel, const char *name, char *ret_why,
+		       size_t why_len)
+{
+	const struct service_lu *lu;
+	int r = find_free(kernel->service, name, kernel->cfg.block_size, &lu, ret_why, why_len);
+
+	if (r == 0)
+		kernel->lu = lu->lu;
+	return r;
+}
+
+static int open_own(struct service_kernel *kernel, const struct config_storage *storage,
+		    char *ret_why, size_t why_len)
+{
+	const struct service *service = kernel->service;
+	int r = service_try_lu(service, storage, service->lus, service->n_lus, &kernel->own,
+			       ret_why, why_len);
+
+	if (r < 0)
+		return r;
+	kernel->lu = kernel->own.lu;
+	return check_block_size(kernel->cfg.block_size, kernel->lu, ret_why, why_len);
 }
 
 /* A file that no storage names: as `duotgt serve` would open it. */
 static int open_path(struct service_kernel *kernel, const struct cfgstring *string, char *ret_why,
 		     size_t why_len)
 {
-	struct service *service = kernel->service;
+	const struct service_kernel_config *cfg = &kernel->cfg;
+	char type[] = "file\0block", path[CFGSTRING_MAX + 1];
 	struct config_storage storage = {
-		.path = (char *)string->path,
-		.block_size = 512,
+		.path = path,
+		.type = type,
+		.size = cfg->size,
+		.block_size = cfg->block_size ? cfg->block_size : 512,
+		.create = cfg->size && !string->read_only,
 		.read_only = string->read_only,
 		.direct = string->direct,
 		.thin = true,
@@ -102,21 +140,51 @@ static int open_path(struct service_kernel *kernel, const struct cfgstring *stri
 		.numa_node = -1,
 	};
 	struct stat st;
-	int code;
 
-	if (!kernel->cfg.paths)
+	if (!cfg->paths)
 		return refuse(-EPERM, ret_why, why_len,
 			      "%s is no storage, and paths are not allowed here (\"paths\")",
 			      string->path);
-	if (stat(string->path, &st) < 0)
-		return refuse(-errno, ret_why, why_len, "%s: %s", string->path, g_strerror(errno));
-	storage.type = S_ISBLK(st.st_mode) ? "block" : "file";
-	code = service_open_lu(service, &storage, service->lus, service->n_lus, &kernel->own);
-	if (code != EXIT_OK)
-		return refuse(code == EXIT_IN_USE ? -EBUSY : -EIO, ret_why, why_len,
-			      "%s cannot be opened (see above)", string->path);
-	kernel->lu = kernel->own.lu;
-	return 0;
+	strcpy(path, string->path);
+	if (stat(path, &st) == 0 && S_ISBLK(st.st_mode))
+		storage.type = type + sizeof("file");
+	return open_own(kernel, &storage, ret_why, why_len);
+}
+
+int service_kernel_check_path(const char *path, char *ret_why, size_t why_len)
+{
+	struct stat st;
+	char *folder;
+	bool there;
+
+	if (stat(path, &st) == 0) {
+		if (S_ISREG(st.st_mode) || S_ISBLK(st.st_mode))
+			return 0;
+		return refuse(-EINVAL, ret_why, why_len, "%s: is neither a file nor a block device",
+			      path);
+	}
+	if (errno != ENOENT)
+		return refuse(-errno, ret_why, why_len, "%s: %m", path);
+	folder = g_path_get_dirname(path);
+	there = stat(folder, &st) == 0 && S_ISDIR(st.st_mode);
+	g_free(folder);
+	return there ? 0
+		     : refuse(-ENOENT, ret_why, why_len, "%s: neither it nor its folder exists",
+			      path);
+}
+
+int service_kernel_check(struct service *service, const char *config, uint32_t block_size,
+			 char *ret_why, size_t why_len)
+{
+	struct cfgstring string;
+	const struct service_lu *lu;
+	int r = cfgstring_parse(config, &string, ret_why, why_len);
+
+	if (r < 0)
+		return r;
+	if (*string.path)
+		return service_kernel_check_path(string.path, ret_why, why_len);
+	return find_free(service, string.storage, block_size, &lu, ret_why, why_len);
 }
 
 static int find_lu(struct service_kernel *kernel, char *ret_why, size_t why_len)
@@ -126,6 +194,8 @@ static int find_lu(struct service_kernel *kernel, char *ret_why, size_t why_len)
 
 	if (r < 0)
 		return r;
+	if (kernel->cfg.storage)
+		return open_own(kernel, kernel->cfg.storage, ret_why, why_len);
 	return *string.path ? open_path(kernel, &string, ret_why, why_len)
 			    : use_storage(kernel, string.storage, ret_why, why_len);
 }
@@ -194,15 +264,21 @@ void service_kernel_stop(struct service_kernel *kernel, bool abort)
 	tcmu_device_stop(steal(kernel->device), abort, on_stopped, kernel);
 }
 
+void service_kernel_wait(struct service *service)
+{
+	take_stopped(service);
+}
+
 void service_kernel_end(struct service *service)
 {
 	list_for_each (kernel, &service->kernels, struct service_kernel, node)
 		service_kernel_stop(kernel, false);
 	while (!list_empty(&service->kernels))
 		take_stopped(service);
-	if (!service->kernel_source)
+	if (!service->kernel_piped)
 		return;
-	g_source_remove(service->kernel_source);
+	if (service->kernel_source)
+		g_source_remove(service->kernel_source);
 	close(service->kernel_pipe[0]);
 	close(service->kernel_pipe[1]);
 }
@@ -211,10 +287,13 @@ void service_kernel_end(struct service *service)
 
 static int make_pipe(struct service *service)
 {
-	if (service->kernel_source)
+	if (service->kernel_piped)
 		return 0;
 	if (pipe2(service->kernel_pipe, O_CLOEXEC) < 0)
 		return -errno;
+	service->kernel_piped = true;
+	if (service->embedded) /* the main loop is somebody else's: service_kernel_end() alone */
+		return 0;
 	service->kernel_source = g_unix_fd_add(service->kernel_pipe[0], G_IO_IN, on_pipe, service);
 	return 0;
 }
@@ -225,12 +304,13 @@ static int make_device(struct service_kernel *kernel)
 	const struct tcmu_device_config cfg = {
 		.name = kernel->name,
 		.fd = kernel->cfg.fd,
-		.map = kernel->map,
+		.map = kernel->cfg.map ? kernel->cfg.map : kernel->map,
 		.map_len = kernel->cfg.map_len,
 		.lu = kernel->lu,
 		.engine = kernel->reactor->engine,
 		.own_reservations = service->tcmu.own_reservations,
 		.own_alua = service->tcmu.own_alua,
+		.driven = kernel->cfg.driven,
 	};
 
 	return tcmu_device_new(&cfg, &kernel->device);
@@ -238,8 +318,12 @@ static int make_device(struct service_kernel *kernel)
 
 static int map_ring(struct service_kernel *kernel)
 {
-	void *map = mmap(NULL, kernel->cfg.map_len, PROT_READ | PROT_WRITE, MAP_SHARED,
-			 kernel->cfg.fd, 0);
+	void *map;
+
+	if (kernel->cfg.map)
+		return 0;
+	map = mmap(NULL, kernel->cfg.map_len, PROT_READ | PROT_WRITE, MAP_SHARED, kernel->cfg.fd,
+		   0);
 
 	if (map == MAP_FAILED)
 		return -errno;
@@ -269,15 +353,31 @@ int service_kernel_start(struct service *service, const struct service_kernel_co
 	r = make_device(kernel);
 	if (r < 0)
 		return refuse(r, ret_why, why_len, "its ring cannot be served: %s", g_strerror(-r));
+	if (cfg->size && cfg->size != service_kernel_size(kernel))
+		log_warning("%s: its dev_size is %" PRIu64 "; initiators see the %" PRIu64
+			    " bytes that the storage has",
+			    kernel->name, cfg->size, service_kernel_size(kernel));
 	kernel->cfg.config = kernel->cfg.name = NULL; /* the caller's */
+	kernel->cfg.storage = NULL;
 	atomic_fetch_add(&kernel->reactor->n_conns, 1);
 	list_push_back(&service->kernels, &kernel->node);
-	tcmu_device_start(kernel->device);
+	if (!cfg->held)
+		service_kernel_go(kernel);
 	log_info("%s: %s is served to the kernel, %" PRIu64 " blocks of %" PRIu32 " bytes",
 		 kernel->name, scsi_lu_name(kernel->lu), scsi_lu_blocks(kernel->lu),
 		 scsi_lu_block_size(kernel->lu));
 	*ret_kernel = steal(kernel);
 	return 0;
+}
+
+void service_kernel_go(struct service_kernel *kernel)
+{
+	tcmu_device_start(kernel->device);
+}
+
+void service_kernel_read_until(struct service_kernel *kernel, uint16_t id)
+{
+	tcmu_device_read_until(kernel->device, id);
 }
 
 /* ---- changes ---- */

@@ -27,9 +27,14 @@ static void tell_kernel(struct tcmu_device *device)
 	}
 }
 
+static bool may_read(const struct tcmu_device *device)
+{
+	return !device->driven || device->until >= 0;
+}
+
 static void resume(struct tcmu_device *device)
 {
-	if (device->resuming || device->stopping || device->broken ||
+	if (device->resuming || device->stopping || device->broken || !may_read(device) ||
 	    !tcmu_ring_has_more(&device->ring))
 		return;
 	device->resuming = true;
@@ -70,10 +75,14 @@ static void serve(struct tcmu_device *device)
 	unsigned n;
 	int r = 1;
 
-	for (n = 0; n < ENTRIES_PER_TURN && !device->broken && !device->stopping; n++) {
+	for (n = 0;
+	     n < ENTRIES_PER_TURN && !device->broken && !device->stopping && may_read(device);
+	     n++) {
 		r = tcmu_ring_next(&device->ring, &entry);
 		if (r <= 0)
 			break;
+		if (entry.id == device->until && !entry.is_tmr)
+			device->until = -1;
 		if (entry.is_tmr)
 			tcmu_tmr(device, &entry);
 		else
@@ -102,6 +111,23 @@ static void device_resume(struct engine_post *post)
 	tcmu_device_less_busy(device);
 }
 
+static void device_kick(struct engine_post *post)
+{
+	struct tcmu_device *device = container_of(post, struct tcmu_device, kick);
+
+	atomic_store(&device->kicked, false);
+	device->until = atomic_load(&device->told_until); /* it only goes forward */
+	serve(device);
+	tcmu_device_less_busy(device);
+}
+
+void tcmu_device_read_until(struct tcmu_device *device, uint16_t id)
+{
+	atomic_store(&device->told_until, id);
+	if (!atomic_exchange(&device->kicked, true))
+		engine_post(device->engine, &device->kick);
+}
+
 /* ---- the end ---- */
 
 void tcmu_device_free(struct tcmu_device *device)
@@ -122,7 +148,7 @@ void tcmu_device_less_busy(struct tcmu_device *device)
 	void *arg;
 
 	if (!device->stopping || device->watched || device->completed || device->resuming ||
-	    !list_empty(&device->tasks) || !list_empty(&device->resets))
+	    device->kicked || !list_empty(&device->tasks) || !list_empty(&device->resets))
 		return;
 	stopped = device->stopped;
 	arg = device->stopped_arg;
@@ -173,14 +199,14 @@ void tcmu_device_stop(struct tcmu_device *device, bool abort, void (*stopped)(vo
 static void device_start(struct engine_post *post)
 {
 	struct tcmu_device *device = container_of(post, struct tcmu_device, start);
-	int r = engine_watch(device->engine, &device->watch, device->fd);
+	int r = device->driven ? 0 : engine_watch(device->engine, &device->watch, device->fd);
 
 	if (r < 0) {
 		log_error("%s: its descriptor cannot be watched: %s", device->name, strerror(-r));
 		device->broken = true;
 		return;
 	}
-	device->watched = true;
+	device->watched = !device->driven;
 	serve(device); /* what was there before */
 }
 
@@ -224,6 +250,9 @@ int tcmu_device_new(const struct tcmu_device_config *cfg, struct tcmu_device **r
 	device->start.run = device_start;
 	device->stop.run = device_stop;
 	device->resume.run = device_resume;
+	device->kick.run = device_kick;
+	device->driven = cfg->driven;
+	device->until = -1;
 	device->fd = cfg->fd;
 	device->engine = cfg->engine;
 	device->name = strdup(cfg->name);

@@ -35,6 +35,11 @@ struct tcmu_device_config {
 	 * the core offers neither reservations nor target port groups here, unless told to.
 	 */
 	bool own_reservations, own_alua;
+	/*
+	 * Somebody else reads the ring as well, ahead of the device, and says how far it may
+	 * follow: a completion takes the place of an entry, which must not be read after that.
+	 */
+	bool driven;
 };
 
 /**
@@ -49,6 +54,9 @@ int tcmu_device_new(const struct tcmu_device_config *cfg, struct tcmu_device **r
  * thread; once.
  */
 void tcmu_device_start(struct tcmu_device *device);
+
+/* Of one that is driven: serves the ring up to command @id, which is in it. Any thread. */
+void tcmu_device_read_until(struct tcmu_device *device, uint16_t id);
 
 /**
  * tcmu_device_stop() - no new commands; those under way end and are answered

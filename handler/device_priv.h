@@ -6,6 +6,7 @@
 #include "scsi/lu.h"
 #include "scsi/task.h"
 #include "scsi/tmf.h"
+#include <stdatomic.h>
 
 struct tcmu_device {
 	char *name;
@@ -16,7 +17,7 @@ struct tcmu_device {
 	struct tcmu_ring ring;
 	struct engine_watch watch;
 	struct engine_defer tell; /* the kernel, once per turn */
-	struct engine_post start, stop, resume;
+	struct engine_post start, stop, resume, kick;
 	struct list tasks;  /* struct tcmu_task.node: under way */
 	struct list spare;  /* others, to be used again */
 	struct list resets; /* struct tcmu_reset.node: under way */
@@ -27,6 +28,10 @@ struct tcmu_device {
 	bool broken;	/* nothing is read from the ring any more */
 	bool unheard;	/* that the kernel could not be told was said */
 	bool stopping, aborting;
+	bool driven;
+	int until;	       /* of one that is driven: the last command to read; -1: none */
+	atomic_int told_until; /* as above, by the other thread */
+	atomic_bool kicked;    /* kick is posted */
 	/* of the thread that stops it, until stop is posted */
 	bool stop_aborts;
 	void (*stopped)(void *arg);

@@ -23,6 +23,7 @@ static const struct {
 static atomic_int max_level = LOG_LEVEL_INFO;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool to_journal;
+static void (*other_writer)(enum log_level level, const char *text);
 
 static void look_at_stderr(void)
 {
@@ -32,6 +33,11 @@ static void look_at_stderr(void)
 void log_set_level(enum log_level level)
 {
 	atomic_store_explicit(&max_level, level, memory_order_relaxed);
+}
+
+void log_set_writer(void (*writer)(enum log_level level, const char *text))
+{
+	other_writer = writer;
 }
 
 int log_level_parse(const char *name, enum log_level *ret_level)
@@ -86,7 +92,9 @@ void log_print(enum log_level level, const char *format, ...)
 		if ((unsigned char)*p < ' ' || *p == 0x7f)
 			*p = '?';
 	pthread_once(&once, look_at_stderr);
-	if (!to_journal || !journal_print(level, text))
+	if (other_writer)
+		other_writer(level, text);
+	else if (!to_journal || !journal_print(level, text))
 		line_print(level, text);
 	errno = saved_errno;
 }

@@ -12,6 +12,12 @@ void log_set_level(enum log_level level);
 /* "error", "warning", "info", "debug" to a level. Return: 0, or -EINVAL. */
 int log_level_parse(const char *name, enum log_level *ret_level);
 
+/*
+ * Where lines go instead, as in a program that has its own log. @text ends with no newline and
+ * holds no control character. Before the first line.
+ */
+void log_set_writer(void (*writer)(enum log_level level, const char *text));
+
 void log_print(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_error(...) log_print(LOG_LEVEL_ERROR, __VA_ARGS__)

@@ -104,7 +104,7 @@ static int place(struct reactors *reactors, const struct reactors_config *cfg)
 	int cpus[CPU_SETSIZE];
 	int n_cpus = numa_allowed_cpus(cpus, CPU_SETSIZE);
 	unsigned n = cfg->n ? cfg->n : n_cpus > 0 ? (unsigned)n_cpus : 1;
-	bool pin = n_cpus > 0 && (cfg->numa || n <= (unsigned)n_cpus);
+	bool pin = n_cpus > 0 && !cfg->unpinned && (cfg->numa || n <= (unsigned)n_cpus);
 
 	reactors->all = calloc(n, sizeof(*reactors->all));
 	if (!reactors->all)

@@ -34,6 +34,7 @@ struct reactors_config {
 	struct pool_config pool; /* node is ignored */
 	unsigned n;		 /* 0: one per CPU that the process may use */
 	bool numa;		 /* a pool per node, threads pinned */
+	bool unpinned;		 /* threads go where the kernel puts them */
 };
 
 /* Makes and starts them. Return: 0 or -errno, nothing left behind. */

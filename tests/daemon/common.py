@@ -21,9 +21,11 @@ PRINT_CONFIG_KEYS = os.environ.get("PRINT_CONFIG_KEYS") or os.path.join(
     SOURCE, "build", "tests", "print_config_keys")
 SECONDS = 60  # only so that a hang becomes a failure
 
-# The daemon's default state directory, for all that this process starts: never that of the host.
+# The daemon's default directories, for all that this process starts: never those of the host.
 STATE = tempfile.TemporaryDirectory(prefix="duotgt-state-")
+RUN = tempfile.TemporaryDirectory(prefix="duotgt-run-")
 os.environ["STATE_DIRECTORY"] = STATE.name
+os.environ["RUNTIME_DIRECTORY"] = RUN.name
 
 
 def run(*args, **more):

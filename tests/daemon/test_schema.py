@@ -23,6 +23,7 @@ IQN = "iqn.2026-11.org.example:a"
 # A document with all keys.
 FULL = {
     "$schema": "duotgt.schema.json", "version": 1, "stateDir": "/srv/duotgt/state",
+    "runDir": "/srv/duotgt/run",
     "storages": [
         {"deviceID": 1, "name": "data-1.a_B", "path": "file:/srv/a", "online": True,
          "thinProvisioning": False,
@@ -70,6 +71,7 @@ BAD = [
     (("storages", 0, "name"), ""), (("storages", 0, "name"), "7"),
     (("storages", 0, "name"), "a/b"), (("storages", 0, "name"), "x" * 65),
     (("storages",), []), (("iscsiportals",), []), (("iscsitargets",), {}), (("stateDir",), ""),
+    (("runDir",), ""),
     (("storages", 1), 7), (("iscsiportals", 0), None),
     (("storages", 0, "path"), "C:foo"), (("storages", 0, "path"), "iouring:/a"),
     (("storages", 0, "blockShift"), 8), (("storages", 0, "blockShift"), 1),

@@ -22,9 +22,11 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 IQN = "iqn.2026-01.org.example:disk"
 START_SECONDS = 30
 
-# The daemon's default state directory, for all that this process starts: never that of the host.
+# The daemon's default directories, for all that this process starts: never those of the host.
 STATE = tempfile.TemporaryDirectory(prefix="duotgt-state-")
+RUN = tempfile.TemporaryDirectory(prefix="duotgt-run-")
 os.environ["STATE_DIRECTORY"] = STATE.name
+os.environ["RUNTIME_DIRECTORY"] = RUN.name
 ENGINES = ("uring", "epoll")
 
 
