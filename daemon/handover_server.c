@@ -93,13 +93,13 @@ static bool any_lost(const struct handover_server *server)
 	return false;
 }
 
-/* Those whose runner has died, before their sockets' turn in the main loop comes. */
-static void find_lost(struct handover_server *server)
+/* Those whose runner has died, but @self, before their sockets' turn in the main loop comes. */
+static void find_lost(struct handover_server *server, const struct client *self)
 {
 	list_for_each (client, &server->clients, struct client, node) {
 		struct pollfd poll_fd = {.fd = client->sock, .events = POLLRDHUP};
 
-		if (client->sock >= 0 && poll(&poll_fd, 1, 0) == 1)
+		if (client != self && client->sock >= 0 && poll(&poll_fd, 1, 0) == 1)
 			client_lost(client);
 	}
 }
@@ -126,9 +126,8 @@ static void on_stopped(void *arg)
 		client_free(client);
 	else if (client->release_asked)
 		answer(client, 0, "");
-	else
-		client_lost(
-			client); /* the service ends: the runner learns of it by the connection */
+	else /* the service ends: the runner learns of it by the connection */
+		client_lost(client);
 	if (any_lost(server))
 		return;
 	list_for_each (other, &server->clients, struct client, node)
@@ -142,7 +141,7 @@ static void begin_check(struct client *client, const struct handover_request *re
 {
 	client->check = *request;
 	client->check_waits = true;
-	find_lost(client->server);
+	find_lost(client->server, client);
 	if (!any_lost(client->server))
 		check(client);
 }

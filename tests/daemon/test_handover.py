@@ -188,6 +188,10 @@ class Handover(unittest.TestCase):
             stranger = self.client()
             stranger.send(packet)
             self.assertIsNone(stranger.answer())
+        hasty = self.client()
+        hasty.send(request(CHECK, "duotgt/data"))
+        hasty.close()
+        self.assertEqual(self.client().ask(CHECK, "duotgt/data"), (0, ""))
         self.assertEqual(server.end(), 0)
 
     def test_no_descriptor_stays(self):
