@@ -18,6 +18,7 @@ static void storage_fini(struct config_storage *storage)
 	free(storage->name);
 	free(storage->type);
 	free(storage->path);
+	free(storage->protection_path);
 }
 
 static void alua_free(struct config_alua *alua)

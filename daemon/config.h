@@ -22,10 +22,13 @@ struct config_storage {
 	uint32_t block_size; /* bytes */
 	bool create;	     /* make the file when it is missing; size is set */
 	bool read_only, direct, thin, online, write_cache, removable;
-	bool both_front_ends;	 /* iSCSI and the kernel at the same time, without reservations */
-	uint32_t physical_block; /* bytes; 0: as the store says */
-	uint16_t lowest_aligned; /* LBA */
-	int numa_node;		 /* -1: the reactor's own */
+	bool both_front_ends;	  /* iSCSI and the kernel at the same time, without reservations */
+	bool has_protection;	  /* FORMAT UNIT can enable protection information */
+	unsigned protection_type; /* 0 to 3: what a new store of it is formatted with */
+	char *protection_path;	  /* of that store; "" for ram; NULL: there is none */
+	uint32_t physical_block;  /* bytes; 0: as the store says */
+	uint16_t lowest_aligned;  /* LBA */
+	int numa_node;		  /* -1: the reactor's own */
 	uint8_t uuid[16];
 	bool has_uuid; /* else made from the store's path, the host and the device id */
 };

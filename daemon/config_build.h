@@ -21,6 +21,10 @@ int build_targets(struct build *build, json_t *object); /* after the two above *
 int build_tcmu(struct build *build, json_t *object_or_null);
 int build_performance(struct build *build, json_t *object_or_null); /* after the storages */
 
+/* storages[].protection, once type and path are known. */
+int build_protection(struct build *build, const struct at *up, json_t *object_or_null,
+		     struct config_storage *storage);
+
 /* iscsitargets{}.alua, once the portal groups of @target are known. */
 int build_alua(struct build *build, const struct at *up, json_t *object_or_null,
 	       struct config_target *target);

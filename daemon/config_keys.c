@@ -41,6 +41,13 @@ const struct json_key storage_keys[] = {
 	{"writeCache",        KEY_FLAG,   AT(storage_in, write_cache)},
 	{"uuid",              KEY_TEXT,   AT(storage_in, uuid)},
 	{"bothFrontEnds",     KEY_FLAG,   AT(storage_in, both)},
+	{"protection",        KEY_OBJECT, AT(storage_in, protection)},
+	{0},
+};
+
+const struct json_key protection_keys[] = {
+	{"type", KEY_NUMBER, AT(protection_in, type), .required = true, .max = 3},
+	{"path", KEY_TEXT,   AT(protection_in, path)},
 	{0},
 };
 
@@ -120,6 +127,7 @@ const struct json_key tcmu_keys[] = {
 const struct json_section config_sections[] = {
 	{"", top_keys},
 	{"storages[]", storage_keys},
+	{"storages[].protection", protection_keys},
 	{"iscsiportals[]", portal_keys},
 	{"iscsitargets{}", target_keys},
 	{"iscsitargets{}.parameters", parameter_keys},

@@ -19,6 +19,12 @@ struct storage_in {
 	const char *name, *path, *uuid;
 	int backend_type; /* an index of config_types */
 	int online, thin, enable_numa, read_only, direct, write_cache, removable, both;
+	json_t *protection;
+};
+
+struct protection_in {
+	int64_t type;
+	const char *path;
 };
 
 struct portal_in {
@@ -62,5 +68,6 @@ struct performance_in {
 };
 
 extern const struct json_key top_keys[], storage_keys[], portal_keys[], target_keys[],
-	parameter_keys[], alua_keys[], alua_group_keys[], tcmu_keys[], performance_keys[];
+	parameter_keys[], protection_keys[], alua_keys[], alua_group_keys[], tcmu_keys[],
+	performance_keys[];
 extern const char *const engine_names[]; /* by enum engine_kind */

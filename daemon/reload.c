@@ -143,6 +143,14 @@ static int judge_fixed_parts(const struct reload *reload)
 
 /* ---- storages that stay ---- */
 
+static bool same_protection(const struct config_storage *a, const struct config_storage *b)
+{
+	if (!a->has_protection || !b->has_protection)
+		return a->has_protection == b->has_protection;
+	return a->protection_type == b->protection_type &&
+	       strcmp(a->protection_path, b->protection_path) == 0;
+}
+
 /* The key of the first thing that differs, of those that a LU cannot change; NULL: none. */
 static const char *fixed_difference(const struct config_storage *a, const struct config_storage *b)
 {
@@ -157,6 +165,7 @@ static const char *fixed_difference(const struct config_storage *a, const struct
 		{"thinProvisioning", a->thin != b->thin},
 		{"writeCache", a->write_cache != b->write_cache},
 		{"removable", a->removable != b->removable},
+		{"protection", !same_protection(a, b)},
 		{"physicalBlockShift", a->physical_block != b->physical_block},
 		{"lowestAlignedLBA", a->lowest_aligned != b->lowest_aligned},
 		{"numaNode", a->numa_node != b->numa_node},

@@ -65,6 +65,18 @@ static const struct duotgt_backend_ops *backend_of(const struct config_storage *
 											: "file");
 }
 
+/* Tuples are kept in a file, whatever the blocks are in; those of memory, in memory. */
+static struct scsi_protection_config protection_of(const struct config_storage *storage)
+{
+	if (!storage->has_protection)
+		return (struct scsi_protection_config){0};
+	return (struct scsi_protection_config){
+		.backend = duotgt_backend_find(strcmp(storage->type, "ram") ? "file" : "ram"),
+		.path = storage->protection_path,
+		.type = storage->protection_type,
+	};
+}
+
 int service_try_lu(const struct service *service, const struct config_storage *storage,
 		   const struct service_lu *others, unsigned n_others, struct service_lu *ret_lu,
 		   char *ret_why, size_t why_len)
@@ -95,6 +107,7 @@ int service_try_lu(const struct service *service, const struct config_storage *s
 		.numa_node = storage->numa_node,
 		.no_reservations = storage->both_front_ends,
 		.state_dir = service->state_dir,
+		.protection = protection_of(storage),
 	};
 	int r = cfg.backend ? 0 : -EINVAL;
 

@@ -31,6 +31,7 @@ static void every_key_arrives(void **state)
 		"{\"$schema\": \"x\", \"version\": 1, \"storages\": [{\"deviceID\": 9, \"path\": "
 		"\"file:/srv/a:b\", \"online\": false, \"thinProvisioning\": true, \"blockShift\": "
 		"12, \"enableNUMA\": true, \"numaNode\": 1, \"ioUringQueueDepth\": 4096, "
+		"\"protection\": {\"type\": 3}, "
 		"\"deviceSize\": 8192, \"readOnly\": true, \"direct\": true, \"writeCache\": "
 		"false, "
 		"\"uuid\": \"00112233-4455-6677-8899-aabbccddeeff\"}, {\"deviceID\": 1, \"path\": "
@@ -63,6 +64,10 @@ static void every_key_arrives(void **state)
 	assert_int_equal(s->block_size, 4096);
 	assert_true(s->read_only && s->direct && s->thin);
 	assert_false(s->online || s->write_cache || s->create);
+	assert_true(s->has_protection);
+	assert_int_equal(s->protection_type, 3);
+	assert_string_equal(s->protection_path, "/srv/a:b.pi");
+	assert_false(s[1].has_protection);
 	assert_int_equal(s->numa_node, 1);
 	assert_true(s->has_uuid);
 	assert_memory_equal(s->uuid, uuid, 16);

@@ -31,7 +31,8 @@ FULL = {
          "ioUringQueueDepth": 64, "deviceSize": 1048576, "readOnly": False, "direct": False,
          "physicalBlockShift": 12, "lowestAlignedLBA": 7, "removable": True,
          "writeCache": True, "uuid": "00112233-4455-6677-8899-aabbccddeeff",
-         "bothFrontEnds": True},
+         "bothFrontEnds": True,
+         "protection": {"type": 2, "path": "/srv/a.tags"}},
         {"deviceID": 2, "backendType": "ram", "deviceSize": 4096},
     ],
     "iscsiportals": [{"id": 0, "portal": "127.0.0.1:0"}],
@@ -56,6 +57,7 @@ PLACES = {
     "": ((), SCHEMA),
     "tcmu": (("tcmu",), SCHEMA["$defs"]["tcmu"]),
     "storages[]": (("storages", 0), SCHEMA["$defs"]["storage"]),
+    "storages[].protection": (("storages", 0, "protection"), SCHEMA["$defs"]["protection"]),
     "iscsiportals[]": (("iscsiportals", 0), SCHEMA["$defs"]["portal"]),
     "iscsitargets{}": (("iscsitargets", IQN), SCHEMA["$defs"]["target"]),
     "iscsitargets{}.parameters": (("iscsitargets", IQN, "parameters"),
@@ -68,6 +70,8 @@ PLACES = {
 
 # (what is set where, the value): refused by both
 BAD = [
+    (("storages", 0, "protection"), {}), (("storages", 0, "protection"), {"type": 4}),
+    (("storages", 0, "protection", "path"), ""),
     (("storages", 0, "name"), ""), (("storages", 0, "name"), "7"),
     (("storages", 0, "name"), "a/b"), (("storages", 0, "name"), "x" * 65),
     (("storages",), []), (("iscsiportals",), []), (("iscsitargets",), {}), (("stateDir",), ""),
@@ -105,6 +109,10 @@ BAD = [
 
 # refused by the parser; more than a schema can say
 BEYOND = [
+    (("storages", 1, "protection"), {"type": 1, "path": "/x.pi"}),
+    (("storages", 1), {"deviceID": 2, "path": "null:1M", "protection": {"type": 1}}),
+    (("storages", 1), {"deviceID": 2, "path": "cdrom:/x", "protection": {"type": 1}}),
+    (("storages", 1), {"deviceID": 2, "path": "block:/dev/x", "protection": {"type": 1}}),
     (("storages", 1, "name"), "data-1.a_B"), (("storages", 1, "name"), "a\n"),
     (("storages", 1, "deviceID"), 1), (("storages", 0, "deviceSize"), 100),
     (("storages", 1, "path"), "ram:1M"), (("storages", 1, "direct"), True),
@@ -129,6 +137,9 @@ BEYOND = [
 ]
 
 GOOD = [
+    (("storages", 1, "protection"), {"type": 0}), (("storages", 0, "protection"), {"type": 3}),
+    (("storages", 1), {"deviceID": 2, "path": "block:/dev/x",
+                       "protection": {"type": 1, "path": "/x.pi"}}),
     (("storages", 0, "name"), "x" * 64), (("storages", 1, "name"), "7.a"),
     (("version",), 1), (("storages", 0, "blockShift"), 0), (("storages", 0, "path"), "rel.img"),
     (("storages", 0, "path"), "dir/a:b"), (("storages", 0, "path"), "ram:512"),

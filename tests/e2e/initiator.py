@@ -189,9 +189,10 @@ class Session:
              attr=1, itt=None):
         """A SCSI Command PDU, not yet sent."""
         flags = (0x80 if final else 0) | (0x40 if read else 0) | (0x20 if write else 0) | attr
-        pdu = Pdu(wire.SCSI_CMD, flags, lun=lun, itt=itt or self.new_itt(), data=immediate)
+        pdu = Pdu(wire.SCSI_CMD, flags, lun=lun, itt=itt or self.new_itt(), data=immediate,
+                  ahs=extended_cdb(cdb))
         pdu.put32(20, edtl)
-        pdu.bhs[32:32 + len(cdb)] = cdb
+        pdu.bhs[32:32 + len(cdb[:16])] = cdb[:16]
         return pdu
 
     def data_out(self, itt, ttt, sn, offset, data, final, lun=0):
@@ -320,6 +321,13 @@ class Session:
 
 
 # ---- CDBs ----
+
+
+def extended_cdb(cdb):
+    """The AHS for what of a CDB has no place in the header."""
+    more = cdb[16:]
+    return struct.pack(">HBB", len(more) + 1, 1, 0) + more + bytes(wire.pad(len(more))) \
+        if more else b""
 
 
 def read16(lba, n_blocks):

@@ -6,7 +6,7 @@
 #define TUPLES_AT 8192 /* as scsi/pi/store.c says: a header, and bits, come first */
 
 struct pi_kit_store pi_kit[PI_STORES];
-void (*pi_kit_before)(void);
+void (*pi_kit_before)(const struct pi_kit_store *store, const struct duotgt_io *io);
 
 struct kit_request {
 	struct engine_post post;
@@ -70,7 +70,7 @@ static void kit_submit(void *arg, struct engine *engine, struct duotgt_io *io)
 
 	assert_false(io->flags & ~DUOTGT_IO_FUA);
 	if (pi_kit_before && io->kind != DUOTGT_IO_READ)
-		pi_kit_before();
+		pi_kit_before(store, io);
 	store->n[io->kind]++;
 	request->io = io;
 	request->res = io->kind == store->fail_kind ? store->fail : 0;

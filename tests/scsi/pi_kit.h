@@ -27,7 +27,7 @@ extern struct pi_kit_store pi_kit[PI_STORES];
 void pi_kit_reset(void);
 
 /* Runs before each request that changes a store. NULL: nothing. */
-extern void (*pi_kit_before)(void);
+extern void (*pi_kit_before)(const struct pi_kit_store *store, const struct duotgt_io *io);
 
 /* A LU on them, as the harness has them otherwise. */
 struct scsi_lu_config pi_kit_config(unsigned type, uint32_t block_size);
