@@ -119,6 +119,9 @@ def into_folder(config, folder):
     """A copy of a configuration whose files are in @folder and whose ports are free ones."""
     config = json.loads(json.dumps(config))
     for storage in config["storages"]:
+        if "path" in storage.get("protection", {}):
+            tuples = storage["protection"]["path"]
+            storage["protection"]["path"] = os.path.join(folder, os.path.basename(tuples))
         kind, colon, path = storage.get("path", "").rpartition(":")
         if "/" not in path:
             continue
