@@ -17,12 +17,20 @@ static uint8_t residual(uint64_t moved, uint32_t expected, uint8_t over, uint8_t
 	return moved > expected ? over : under;
 }
 
+/* Bytes of data-out that the command wanted, as far as they are to be told of. */
+static uint64_t wanted_out(const struct scsi_task *scsi, bool good)
+{
+	if (good)
+		return scsi->need_out;
+	return scsi->need_out ? 0 : scsi->out_len; /* refused: see scsi_task.out_len */
+}
+
 /* Flags and counts for what the command wanted against what was expected. RFC 7143 11.4.5 */
 static void set_residuals(const struct iscsi_task *task, struct iscsi_bhs *bhs)
 {
 	const struct scsi_task *scsi = &task->scsi;
 	bool good = scsi->status == STATUS_GOOD || scsi->status == STATUS_CONDITION_MET;
-	uint64_t in = good ? scsi->in_len : 0, out = good ? scsi->need_out : 0;
+	uint64_t in = good ? scsi->in_len : 0, out = wanted_out(scsi, good);
 	uint8_t flags = task->req.bhs.b[1];
 
 	if (flags & BHS_WRITE)

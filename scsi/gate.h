@@ -9,9 +9,10 @@
  * the thread of its engine, in the order of arrival; GATE_FIRST goes ahead of the others that wait.
  *
  * Commands of the LU pass it by themselves (scsi_task_run()). Whoever reaches a LU's store in
- * another way (a copy to another LU, work in the background) takes a pass of his own for each
- * piece of work, and holds no other meanwhile: two that each wait inside for the gate that the
- * other holds would wait for ever.
+ * another way (a copy between LUs, work in the background) takes a pass of his own for each piece
+ * of work. Who is inside waits for no other gate, but for copies, which go into the gates of their
+ * two LUs by ascending address: two that each wait inside for the gate that the other holds would
+ * wait for ever.
  */
 #include "util/engine.h"
 #include <pthread.h>

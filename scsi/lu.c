@@ -132,6 +132,7 @@ int scsi_lu_new(const struct scsi_lu_config *cfg, struct scsi_lu **ret_lu, char 
 	pthread_cond_init(&lu->job_ended, NULL);
 	pthread_mutex_init(&lu->pr_lock, NULL);
 	scsi_gate_init(&lu->gate);
+	scsi_stable_init(&lu->stable);
 	list_init(&lu->itls);
 	memcpy(lu->uuid, cfg->uuid, sizeof(lu->uuid));
 	lu->numa_node = cfg->numa_node;
@@ -182,6 +183,7 @@ void scsi_lu_unref(struct scsi_lu *lu)
 	scsi_pr_free(lu);
 	spc_state_free(lu);
 	scsi_gate_fini(&lu->gate);
+	scsi_stable_fini(&lu->stable);
 	free((void *)scsi_lu_view(lu));
 	free(lu->name);
 	free(lu->state_dir);

@@ -3,6 +3,7 @@
 /* Inside of LUs, targets, nexuses and their pairs: for scsi/ only. */
 #include "scsi/lu.h"
 #include "scsi/op.h"
+#include "scsi/stable.h"
 #include "scsi/task.h"
 #include "util/list.h"
 #include <pthread.h>
@@ -70,7 +71,8 @@ struct scsi_lu {
 	int numa_node;
 	bool no_reservations;
 	_Atomic(const struct scsi_lu_view *) view;
-	atomic_bool flush_failed; /* DESIGN 6.3: from then on flushes and writes fail */
+	atomic_bool flush_failed;  /* DESIGN 6.3: from then on flushes and writes fail */
+	struct scsi_stable stable; /* flushes and writes with FUA under way */
 	atomic_bool stopped; /* START STOP UNIT: INITIALIZING COMMAND REQUIRED; a LU reset starts */
 	atomic_bool ejected; /* of a removable medium: MEDIUM NOT PRESENT */
 	struct spc_state *spc;		    /* what primary commands keep: scsi/spc/state.h */

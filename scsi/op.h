@@ -151,6 +151,13 @@ enum scsi_step scsi_plan_list16_at7(struct scsi_task *task);
  */
 enum scsi_step scsi_plan_read(struct scsi_task *task);
 enum scsi_step scsi_plan_write(struct scsi_task *task);
+
+/*
+ * The same with @unit bytes of data-out for each block. Blocks are written whole: when what the
+ * initiator is ready to send ends inside of one, it is told so and nothing is written; out_len says
+ * how much it would have been.
+ */
+enum scsi_step scsi_plan_write_of(struct scsi_task *task, uint32_t unit);
 enum scsi_step scsi_plan_range(struct scsi_task *task);
 
 /* INVALID FIELD IN CDB that points at the number of blocks. */

@@ -126,9 +126,21 @@ enum scsi_step scsi_plan_read(struct scsi_task *task)
 	return plan_blocks(task, &task->need_in);
 }
 
+enum scsi_step scsi_plan_write_of(struct scsi_task *task, uint32_t unit)
+{
+	enum scsi_step step = plan_blocks(task, &task->need_out);
+
+	task->need_out = task->n_blocks * unit;
+	if (step == SCSI_READY && task->expect_out < task->need_out && task->expect_out % unit) {
+		task->out_len = task->need_out;
+		return scsi_check(task, SENSE_INVALID_FIELD_IN_IU);
+	}
+	return step;
+}
+
 enum scsi_step scsi_plan_write(struct scsi_task *task)
 {
-	return plan_blocks(task, &task->need_out);
+	return scsi_plan_write_of(task, scsi_lu_view(task->lu)->block_size);
 }
 
 enum scsi_step scsi_plan_range(struct scsi_task *task)

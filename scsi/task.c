@@ -183,7 +183,8 @@ static enum scsi_step check(struct scsi_task *task)
 		step = task->op->plan(task);
 	if (step == SCSI_DONE)
 		task->need_in = task->need_out = 0;
-	task->out_len = task->need_out;
+	else
+		task->out_len = task->need_out;
 	return step;
 }
 
@@ -388,14 +389,15 @@ enum scsi_step scsi_task_wait(struct scsi_task *task, enum scsi_step (*next)(str
 	return SCSI_PENDING;
 }
 
-static void io_done(struct duotgt_io *io, int res)
+/* Whether it has to do with what is dirty, so that it may find out that some was lost. */
+static bool is_stable(const struct duotgt_io *io)
 {
-	struct scsi_task *task = container_of(io, struct scsi_task, io);
+	return io->kind == DUOTGT_IO_FLUSH ||
+	       (io->kind == DUOTGT_IO_WRITE && (io->flags & DUOTGT_IO_FUA));
+}
 
-	give_back_buffer(task);
-	/* Of flushes under way together the kernel tells only one that pages were lost. */
-	if (res >= 0 && loses_writes(io, -EIO) && atomic_load(&task->lu->flush_failed))
-		res = -EIO;
+static void io_ended(struct scsi_task *task, int res)
+{
 	task->io_res = res;
 	if (res < 0)
 		io_failed(task, res);
@@ -403,6 +405,29 @@ static void io_done(struct duotgt_io *io, int res)
 		task_done(task);
 	else
 		scsi_task_go_on(task);
+}
+
+static void io_settled(struct scsi_stable_op *op)
+{
+	struct scsi_task *task = container_of(op, struct scsi_task, stable);
+
+	io_ended(task, atomic_load(&task->lu->flush_failed) ? -EIO : 0);
+}
+
+static void io_done(struct duotgt_io *io, int res)
+{
+	struct scsi_task *task = container_of(io, struct scsi_task, io);
+
+	give_back_buffer(task);
+	if (is_stable(io)) {
+		if (res < 0 && loses_writes(io, res))
+			atomic_store(&task->lu->flush_failed, true);
+		if (!scsi_stable_end(&task->lu->stable, &task->stable, res < 0))
+			return;
+		if (res >= 0 && atomic_load(&task->lu->flush_failed))
+			res = -EIO;
+	}
+	io_ended(task, res);
 }
 
 enum scsi_step scsi_task_io(struct scsi_task *task, enum scsi_step (*next)(struct scsi_task *task))
@@ -416,6 +441,11 @@ enum scsi_step scsi_task_io(struct scsi_task *task, enum scsi_step (*next)(struc
 	task->next = next;
 	task->io.done = io_done;
 	task->pending = true;
+	if (is_stable(&task->io)) {
+		task->stable.engine = task->nexus->engine;
+		task->stable.settled = io_settled;
+		scsi_stable_begin(&lu->stable, &task->stable);
+	}
 	lu->backend->submit(lu->store, task->nexus->engine, &task->io);
 	return SCSI_PENDING;
 }

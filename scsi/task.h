@@ -18,6 +18,7 @@
 #include "duotgt/backend.h"
 #include "scsi/gate.h"
 #include "scsi/sense.h"
+#include "scsi/stable.h"
 #include "util/list.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -87,7 +88,8 @@ struct scsi_task {
 	enum scsi_status status;
 	struct scsi_sense sense; /* for CHECK CONDITION */
 	uint64_t in_len;  /* bytes of data-in the command produced; those past expect_in were cut */
-	uint64_t out_len; /* bytes of data-out the command wanted; equals need_out */
+	uint64_t out_len; /* bytes of data-out it wanted: need_out, but for one refused since
+			     expect_out ends inside a block */
 
 	/* the core's own */
 	struct list node;     /* in itl->tasks */
@@ -105,6 +107,7 @@ struct scsi_task {
 	uint64_t begun_ns;	    /* when it came, by the engine's clock */
 	uint64_t lba, n_blocks;	    /* of commands that name a range */
 	struct duotgt_io io;
+	struct scsi_stable_op stable;			/* of io, when it is a flush or has FUA */
 	enum scsi_step (*next)(struct scsi_task *task); /* after io; NULL: GOOD */
 	size_t skip, cut; /* taken off the first and last segment of io.iov while io is under way */
 	uint64_t scratch[4]; /* of the command's own function */

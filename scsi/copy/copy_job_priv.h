@@ -3,9 +3,17 @@
 /* Inside of a job: for copy_job.c, which keeps them, and copy_run.c, which moves the data. */
 #include "scsi/copy/copy_job.h"
 #include "scsi/gate.h"
+#include "scsi/stable.h"
 #include "util/engine.h"
 
 #define COPY_BUF_LEN (256u << 10) /* for copying by reading and writing */
+
+/* A place inside the gate of one of the LUs of the chunk under way. */
+struct copy_pass {
+	struct scsi_gate_pass pass;
+	struct copy_job *job;
+	struct scsi_lu *lu;
+};
 
 struct copy_job {
 	unsigned refs;	  /* under the lock */
@@ -49,7 +57,9 @@ struct copy_job {
 	bool wrote;	   /* to the LU of the last piece, since it was flushed */
 	uint8_t *buf;
 	struct iovec iov;
-	struct scsi_gate_pass pass; /* of the gate of the LU that is written */
+	struct copy_pass passes[2]; /* of the LUs that are read and written, by address */
+	unsigned n_passes, n_inside;
+	struct scsi_stable_op stable; /* of the flush at the end */
 	struct engine_op op;
 	struct engine_post post;
 	struct duotgt_io io;

@@ -2,8 +2,8 @@
 /*
  * Moving the data of a job, a chunk at a time. The store copies by itself where it can, sharing
  * the space if its file system knows how; holes stay holes on a thin LU; the rest is read and
- * written through one buffer. Each chunk passes the gate of the LU it is written to, as a write
- * does, and looks at both LUs anew: an operator may change them meanwhile.
+ * written through one buffer. Each chunk passes the gates of both LUs, as a read of the one
+ * and a write to the other, and looks at them anew: an operator may change them meanwhile.
  */
 #include "scsi/copy/copy_job_priv.h"
 #include "scsi/pi/protect.h"
@@ -171,10 +171,19 @@ static uint64_t destination_at(const struct copy_job *job)
 	return piece_now(job)->to_offset + job->chunk_at;
 }
 
-/* The chunk is on its medium: out of the gate, and on. */
+static void leave_gates(struct copy_job *job)
+{
+	while (job->n_inside) {
+		struct copy_pass *in = &job->passes[--job->n_inside];
+
+		scsi_gate_leave(&in->lu->gate, &in->pass);
+	}
+}
+
+/* The chunk is on its medium: out of the gates, and on. */
 static void chunk_done(struct copy_job *job)
 {
-	scsi_gate_leave(&piece_now(job)->to->gate, &job->pass);
+	leave_gates(job);
 	job->done += job->chunk;
 	job->stored -= job->stored < job->chunk ? job->stored : job->chunk;
 	job->wrote = true;
@@ -184,7 +193,7 @@ static void chunk_done(struct copy_job *job)
 
 static void chunk_failed(struct copy_job *job, enum duotgt_io_kind kind, int res)
 {
-	scsi_gate_leave(&piece_now(job)->to->gate, &job->pass);
+	leave_gates(job);
 	fail_io(job, kind, res);
 }
 
@@ -335,7 +344,7 @@ static void offload_done(struct engine_op *op, int res)
 	}
 }
 
-/* Inside the gate. */
+/* Inside the gates. */
 static void chunk_run(struct copy_job *job)
 {
 	const struct copy_piece *piece = piece_now(job);
@@ -354,22 +363,62 @@ static void chunk_run(struct copy_job *job)
 
 /* ---- from chunk to chunk, from piece to piece ---- */
 
-static void admitted(struct scsi_gate_pass *pass)
+/* It may have waited for long. */
+static void all_inside(struct copy_job *job)
 {
-	struct copy_job *job = container_of(pass, struct copy_job, pass);
-	enum scsi_sense_code code;
+	enum scsi_sense_code code = is_stopped(job) ? SENSE_NONE : why_not(job);
 
-	/* It may have waited for long. */
-	code = is_stopped(job) ? SENSE_NONE : why_not(job);
 	if (is_stopped(job)) {
-		scsi_gate_leave(&piece_now(job)->to->gate, pass);
+		leave_gates(job);
 		stop(job);
 	} else if (code != SENSE_NONE) {
-		scsi_gate_leave(&piece_now(job)->to->gate, pass);
+		leave_gates(job);
 		fail(job, code, NULL);
 	} else {
 		chunk_run(job);
 	}
+}
+
+static void admitted(struct scsi_gate_pass *pass);
+
+/*
+ * Through the gates that are still ahead. All copies go through two of them in the same order, and
+ * nobody else is in one while he waits for another: so none waits for ever.
+ */
+static void go_in(struct copy_job *job)
+{
+	while (job->n_inside < job->n_passes) {
+		struct copy_pass *in = &job->passes[job->n_inside];
+
+		in->pass = (struct scsi_gate_pass){.engine = job->engine, .admitted = admitted};
+		if (!scsi_gate_enter(&in->lu->gate, &in->pass, GATE_SHARED))
+			return;
+		job->n_inside++;
+	}
+	all_inside(job);
+}
+
+static void admitted(struct scsi_gate_pass *pass)
+{
+	struct copy_job *job = container_of(pass, struct copy_pass, pass)->job;
+
+	job->n_inside++;
+	go_in(job);
+}
+
+static void enter_gates(struct copy_job *job)
+{
+	const struct copy_piece *piece = piece_now(job);
+	struct scsi_lu *low = piece->to, *high = piece->from;
+
+	if (high && (uintptr_t)low > (uintptr_t)high) {
+		low = piece->from;
+		high = piece->to;
+	}
+	job->passes[0] = (struct copy_pass){.job = job, .lu = low};
+	job->passes[1] = (struct copy_pass){.job = job, .lu = high};
+	job->n_passes = high && high != low ? 2 : 1;
+	go_in(job);
 }
 
 /* An overlap whose source would be overwritten before it is read, from the front. */
@@ -402,18 +451,28 @@ static void begin_piece(struct copy_job *job)
 	}
 }
 
-static void flushed(struct duotgt_io *io, int res)
+static void flush_settled(struct scsi_stable_op *op)
 {
-	struct copy_job *job = container_of(io, struct copy_job, io);
+	struct copy_job *job = container_of(op, struct copy_job, stable);
 
 	job->wrote = false;
-	if (res >= 0) {
+	if (!atomic_load(&piece_now(job)->to->flush_failed)) {
 		next_chunk(job);
 		return;
 	}
-	atomic_store(&piece_now(job)->to->flush_failed, true);
 	job->chunk_at = 0;
 	fail_io(job, DUOTGT_IO_FLUSH, -EIO);
+}
+
+static void flushed(struct duotgt_io *io, int res)
+{
+	struct copy_job *job = container_of(io, struct copy_job, io);
+	struct scsi_lu *to = piece_now(job)->to;
+
+	if (res < 0)
+		atomic_store(&to->flush_failed, true);
+	if (scsi_stable_end(&to->stable, &job->stable, res < 0))
+		flush_settled(&job->stable);
 }
 
 /* With WCE 0, what is said to be copied is on the medium: when the last piece in a row to a LU is
@@ -429,6 +488,9 @@ static bool flush_begins(struct copy_job *job)
 		job->wrote = false;
 		return false;
 	}
+	job->stable.engine = job->engine;
+	job->stable.settled = flush_settled;
+	scsi_stable_begin(&piece->to->stable, &job->stable);
 	io_send(job, piece->to, DUOTGT_IO_FLUSH, 0, flushed);
 	return true;
 }
@@ -451,22 +513,17 @@ static bool find_work(struct copy_job *job)
 
 static void next_chunk(struct copy_job *job)
 {
-	struct scsi_lu *to;
-
 	if (is_stopped(job)) {
 		stop(job);
 		return;
 	}
 	if (!find_work(job))
 		return;
-	to = piece_now(job)->to;
 	job->chunk_at = job->backward ? 0 : job->done;
 	job->chunk = piece_now(job)->len - job->done;
 	if (job->chunk > OFFLOAD_MAX)
 		job->chunk = OFFLOAD_MAX;
-	job->pass = (struct scsi_gate_pass){.engine = job->engine, .admitted = admitted};
-	if (scsi_gate_enter(&to->gate, &job->pass, GATE_SHARED))
-		admitted(&job->pass);
+	enter_gates(job);
 }
 
 void copy_run(struct copy_job *job)

@@ -22,11 +22,7 @@ static enum scsi_step plan_out(struct scsi_task *task, enum pi_table table)
 {
 	enum scsi_step step = pi_judge(task, table);
 
-	if (step == SCSI_READY)
-		step = scsi_plan_write(task);
-	if (step == SCSI_READY)
-		task->need_out = task->n_blocks * pi_use_of(task, table).unit;
-	return step;
+	return step == SCSI_READY ? scsi_plan_write_of(task, pi_use_of(task, table).unit) : step;
 }
 
 enum scsi_step pi_plan_write(struct scsi_task *task)

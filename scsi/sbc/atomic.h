@@ -23,7 +23,13 @@ uint8_t sbc_caw_max_blocks(const struct scsi_lu *lu);
  */
 uint32_t sbc_atomic_max_blocks(const struct scsi_lu *lu);
 
-/* The same question: scsi_op.offered of WRITE ATOMIC. */
+/*
+ * ATOMIC ALIGNMENT and ATOMIC TRANSFER LENGTH GRANULARITY, in blocks: 0 or 2^n. Blocks smaller than
+ * the physical ones that they are in come and go together, as the medium writes them.
+ */
+uint32_t sbc_atomic_alignment(const struct scsi_lu *lu);
+
+/* Whether there is a WRITE ATOMIC: scsi_op.offered of WRITE ATOMIC. */
 bool sbc_write_atomic_offered(const struct scsi_lu *lu);
 
 /*

@@ -50,6 +50,7 @@ struct scsi_job {
 	bool ended; /* with res; the next step is the last */
 	int res;
 	struct duotgt_io io;
+	struct scsi_stable_op stable; /* of io, when it is a flush or has FUA */
 	struct iovec iov;
 	struct engine_op work; /* PHASE_LOOK, PHASE_FORGET */
 	struct engine_post step;
@@ -101,6 +102,13 @@ static enum scsi_step job_answer(struct scsi_task *task)
 
 /* ---- a pass ---- */
 
+/* What may find out that dirty pages were lost: DESIGN 6.3. */
+static bool may_lose_writes(const struct scsi_job *job)
+{
+	return job->io.kind == DUOTGT_IO_FLUSH ||
+	       (job->io.kind == DUOTGT_IO_WRITE && (job->io.flags & DUOTGT_IO_FUA));
+}
+
 static void job_submit(struct scsi_job *job, enum duotgt_io_kind kind, uint32_t flags)
 {
 	job->io.kind = kind;
@@ -112,6 +120,8 @@ static void job_submit(struct scsi_job *job, enum duotgt_io_kind kind, uint32_t 
 	job->iov = (struct iovec){job->piece, job->len};
 	if (kind == DUOTGT_IO_WRITE && job->lu->pi)
 		pi_set_args(&job->io, &(struct pi_args){.mode = PI_ESCAPE});
+	if (may_lose_writes(job))
+		scsi_stable_begin(&job->lu->stable, &job->stable);
 	job->lu->backend->submit(job->lu->store, job->engine, &job->io);
 }
 
@@ -313,10 +323,12 @@ static void job_step(struct engine_post *post)
 		do_phase(job);
 }
 
-static bool may_lose_writes(const struct scsi_job *job, int res)
+/* As of a task's I/O; what is tried again has lost nothing. */
+static bool loses_writes(const struct scsi_job *job, int res)
 {
-	return job->phase == PHASE_FLUSH ||
-	       (job->phase == PHASE_WRITE && (job->io.flags & DUOTGT_IO_FUA) && res != -ENOSPC);
+	if (job->io.kind == DUOTGT_IO_FLUSH)
+		return res < 0;
+	return res < 0 && res != -ENOSPC && res != -EAGAIN && res != -ENOMEM;
 }
 
 static void step_ended(struct scsi_job *job, int res)
@@ -328,8 +340,6 @@ static void step_ended(struct scsi_job *job, int res)
 	}
 	job->n_tries = 0;
 	if (res < 0) {
-		if (may_lose_writes(job, res))
-			atomic_store(&job->lu->flush_failed, true);
 		job_last_step(job, res);
 	} else if (advance(job)) {
 		job_last_step(job, 0);
@@ -340,7 +350,21 @@ static void step_ended(struct scsi_job *job, int res)
 
 static void io_done(struct duotgt_io *io, int res)
 {
-	step_ended(container_of(io, struct scsi_job, io), res);
+	struct scsi_job *job = container_of(io, struct scsi_job, io);
+
+	if (may_lose_writes(job)) {
+		if (loses_writes(job, res))
+			atomic_store(&job->lu->flush_failed, true);
+		if (!scsi_stable_end(&job->lu->stable, &job->stable, res < 0))
+			return;
+	}
+	step_ended(job, res);
+}
+
+/* The next step looks at lu->flush_failed. */
+static void io_settled(struct scsi_stable_op *op)
+{
+	step_ended(container_of(op, struct scsi_job, stable), 0);
 }
 
 static void work_done(struct engine_op *op, int res)
@@ -386,6 +410,8 @@ static struct scsi_job *job_new(struct scsi_task *task, const struct sbc_wipe *w
 	job->n_passes = wipe->n_passes;
 	job->size = view->n_blocks << view->block_shift;
 	job->io.done = io_done;
+	job->stable.engine = job->engine;
+	job->stable.settled = io_settled;
 	job->work.done = work_done;
 	job->step.run = job_step;
 	job->retry.fire = retry_fire;

@@ -6,9 +6,9 @@
  * stable storage that is removed again, and only then the command is GOOD. What is found there when
  * the LU is opened is put back. One block needs none of this: it is never written by halves.
  *
- * So VPD page B0 offers as much as is saved at once, with no alignment or granularity, and none
- * at all where there is no place for state. ATOMIC BOUNDARY is not offered: it is for writes larger
- * than what can be done as one. On a LU with protection information, blocks are saved with their
+ * So VPD page B0 offers as much as is saved at once, in whole physical blocks, and none at all
+ * where there is no place for state. ATOMIC BOUNDARY is not offered: it is for writes larger than
+ * what can be done as one. On a LU with protection information, blocks are saved with their
  * tuples. Source: SBC-4 r22, WRITE ATOMIC (16), atomic writes.
  */
 #include "scsi/lu_priv.h"
@@ -27,7 +27,8 @@
 
 enum {
 	FUA = 0x08,	      /* byte 1 */
-	TRANSFER_LENGTH = 12, /* the byte */
+	LBA = 2,	      /* the byte */
+	TRANSFER_LENGTH = 12, /* likewise */
 	HEADER_LEN = 8,	      /* of the file: offset in the store; then the blocks */
 	UNDO_MAX = ATOMIC_FILE_MAX - HEADER_LEN,
 };
@@ -45,10 +46,21 @@ uint32_t sbc_atomic_max_blocks(const struct scsi_lu *lu)
 	uint32_t saved = UNDO_MAX / (view->block_size + (lu->pi ? PI_LEN : 0));
 	uint32_t sent = view->max_transfer >> view->block_shift;
 	uint32_t n = sent < saved ? sent : saved;
+	uint32_t alignment = sbc_atomic_alignment(lu);
 
 	if (!lu->state_dir)
 		return 0;
-	return n < UINT16_MAX ? n : UINT16_MAX; /* the field of the CDB has two bytes */
+	if (n > UINT16_MAX) /* the field of the CDB has two bytes */
+		n = UINT16_MAX;
+	return alignment ? n / alignment * alignment : n;
+}
+
+/* An alignment cannot be told when it does not begin at LBA 0. */
+uint32_t sbc_atomic_alignment(const struct scsi_lu *lu)
+{
+	unsigned exponent = sbc_physical_exponent(lu);
+
+	return exponent && !scsi_lu_view(lu)->lowest_aligned ? 1u << exponent : 0;
 }
 
 bool sbc_write_atomic_offered(const struct scsi_lu *lu)
@@ -58,11 +70,17 @@ bool sbc_write_atomic_offered(const struct scsi_lu *lu)
 
 enum scsi_step sbc_plan_write_atomic(struct scsi_task *task)
 {
-	enum scsi_step step = pi_plan_write(task);
+	uint32_t alignment = sbc_atomic_alignment(task->lu);
+	enum scsi_step step = scsi_plan_range(task);
 
-	if (step == SCSI_READY && task->n_blocks > sbc_atomic_max_blocks(task->lu))
+	if (step != SCSI_READY)
+		return step;
+	if (alignment && task->lba % alignment)
+		return scsi_check_field(task, LBA, 0);
+	if (task->n_blocks > sbc_atomic_max_blocks(task->lu) ||
+	    (alignment && task->n_blocks % alignment))
 		return scsi_check_field(task, TRANSFER_LENGTH, 0);
-	return step;
+	return pi_plan_write(task);
 }
 
 /* ---- saved blocks ---- */

@@ -89,7 +89,9 @@ static void vpd_block_limits(const struct scsi_task *task, struct bytes_out *out
 	out_zero(out, 3);
 	out_be64(out, SBC_WRITE_SAME_MAX_BLOCKS);
 	out_be32(out, sbc_atomic_max_blocks(lu));
-	out_zero(out, 16); /* atomic writes: any alignment and length, no boundaries */
+	out_be32(out, sbc_atomic_alignment(lu));
+	out_be32(out, sbc_atomic_alignment(lu)); /* granularity */
+	out_zero(out, 8);			 /* no boundaries inside an atomic write */
 }
 
 static void vpd_characteristics(const struct scsi_task *task, struct bytes_out *out)

@@ -18,9 +18,9 @@ SUMMARY = re.compile(r"^\s+tests\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s+\d+\s*$\n"
                      r"^\s+asserts\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)", re.M)
 
 
-def list_tests():
+def list_tests(program):
     """Names as ALL.Suite.Test."""
-    out = subprocess.run(["iscsi-test-cu", "-l"], capture_output=True, text=True, check=True)
+    out = subprocess.run([program, "-l"], capture_output=True, text=True, check=True)
     names = [line.strip() for line in out.stdout.splitlines()]
     return [name for name in names if re.fullmatch(r"ALL\.[^.]+\.[^.]+", name)]
 
@@ -41,9 +41,9 @@ def time_limit(name):
     return SLOW.get(name.split(".")[1], TIME_LIMIT)
 
 
-def run_test(name, url):
+def run_test(program, name, url):
     """The URL is given twice: MultipathIO and the tests with two initiators need two paths."""
-    argv = ["iscsi-test-cu", "-d", "-S", "-V", "-f", "-t", name, url, url]
+    argv = [program, "-d", "-S", "-V", "-f", "-t", name, url, url]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           stdin=subprocess.DEVNULL, start_new_session=True) as process:
         try:

@@ -140,6 +140,10 @@ def write_residuals(place):
         equal_bytes(session.read(0, 8), b"\x11" * 1024 + b"\xAA" * 3072, "blocks after it")
         over = session.command(write16(4, 4), out=b"\x22" * 1024)
         equal((over.underflow, over.overflow), (0, 1024), "less data than the CDB says")
+        part = session.command(write16(4, 1), out=b"\x33" * 200)
+        equal((part.status, part.asc, part.underflow, part.overflow), (2, (5, 0x0E, 3), 0, 312),
+              "less data than a block")
+        equal_bytes(session.read(4, 2), b"\x22" * 1024, "blocks of what was refused")
         after = session.read(4, 4)
         equal_bytes(after[1024:], b"\xAA" * 1024, "blocks for which no data came")
         session.logout()

@@ -226,7 +226,7 @@ static void judge(const struct scsi_task *task)
 	uint8_t sense[SCSI_SENSE_MAX];
 
 	require(task->in_len <= task->need_in);
-	require(task->out_len == task->need_out);
+	require(task->out_len == task->need_out || task->status == STATUS_CHECK_CONDITION);
 	require(task->status == STATUS_GOOD || task->in_len == 0);
 	require(is_a_status(task));
 	require((task->status == STATUS_CHECK_CONDITION) == (task->sense.key != KEY_NO_SENSE));

@@ -63,15 +63,37 @@ static void held_done(struct engine_post *post)
 }
 
 /* With fake.lock. */
-static void release(struct held *held)
+static void release_with(struct held *held, int res)
 {
-	struct duotgt_io *io = held->io;
-
-	held->res = io->kind == fake.fail_kind ? fake.fail : 0;
-	if (held->res == 0)
-		perform(io);
+	held->res = res;
+	if (res == 0)
+		perform(held->io);
 	held->post.run = held_done;
 	engine_post(held->engine, &held->post);
+}
+
+static void release(struct held *held)
+{
+	release_with(held, held->io->kind == fake.fail_kind ? fake.fail : 0);
+}
+
+static void release_one(struct list *node, int res)
+{
+	pthread_mutex_lock(&fake.lock);
+	list_del(node);
+	fake.n_held--;
+	release_with(list_entry(node, struct held, node), res);
+	pthread_mutex_unlock(&fake.lock);
+}
+
+void fake_release_last(int res)
+{
+	release_one(fake.held.prev, res);
+}
+
+void fake_release_first(int res)
+{
+	release_one(fake.held.next, res);
 }
 
 static void fake_submit(void *store, struct engine *engine, struct duotgt_io *io)

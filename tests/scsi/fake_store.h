@@ -35,5 +35,9 @@ extern const struct duotgt_backend_ops fake_backend_ops;
 
 void fake_reset(void);
 
+/* The request that is held for the shortest, or the longest, time ends with @res. */
+void fake_release_last(int res);
+void fake_release_first(int res);
+
 /* Any thread: what is held is done now, and completes on the threads it came from. */
 void fake_release(void);

@@ -324,6 +324,12 @@ static void less_than_the_cdb_says(void **state)
 	assert_int_equal(a->out_len, 2048);
 	assert_int_equal(spy.data[1023], 1);
 	assert_int_equal(spy.data[1024], 0);
+	/* but no part of a block */
+	a = SEND(&h, .cdb = {0x2a, 0, 0, 0, 0, 4, 0, 0, 4}, .out = ones, .out_len = 1224);
+	assert_check(a, SENSE_INVALID_FIELD_IN_IU);
+	assert_int_equal(a->out_len, 2048);
+	assert_int_equal(a->need_out, 0);
+	assert_int_equal(spy.data[4 * 512], 0);
 	harness_stop(&h);
 }
 

@@ -215,12 +215,13 @@ static void limits_are_reported_and_hold(void **state)
 	assert_int_equal(be32_get(a->data + 44), MAX_BLOCKS);
 	for (unsigned i = 48; i < 64; i++)
 		assert_int_equal(a->data[i], 0);
-	assert_bad_field(atomic(0, MAX_BLOCKS + 1, 0, sizeof(out)), 10, -1);
+	assert_bad_field(atomic(0, MAX_BLOCKS + 1, 0, sizeof(out)), 12, -1);
 	assert_check(atomic(N_BLOCKS, 1, 0, BLOCK), SENSE_LBA_OUT_OF_RANGE);
 	assert_check(atomic(N_BLOCKS - 1, 2, 0, 2 * BLOCK), SENSE_LBA_OUT_OF_RANGE);
 	assert_check(atomic(1ull << 63, 2, 0, 2 * BLOCK), SENSE_LBA_OUT_OF_RANGE);
 	assert_check(atomic(UINT64_MAX, 2, 0, 2 * BLOCK), SENSE_LBA_OUT_OF_RANGE);
-	assert_bad_field(atomic(0, 4, 0, 4 * BLOCK - 1), 12, -1);
+	assert_check(atomic(0, 4, 0, 4 * BLOCK - 1), SENSE_INVALID_FIELD_IN_IU);
+	assert_bad_field(atomic(0, 4, 0, 3 * BLOCK), 12, -1);
 	assert_bad_field(atomic(0, 1, 0x20, BLOCK), 1, 5); /* WRPROTECT */
 	assert_bad_field(SEND(&h, .cdb = {0x9c, [11] = 1, [13] = 1}, .out = out, .out_len = BLOCK),
 			 11, 0); /* ATOMIC BOUNDARY */
@@ -240,6 +241,33 @@ static void the_undo_bounds_the_length(void **state)
 	a = SEND(&h, .cdb = {0x12, 1, 0xb0, 0, 64}, .expect_in = 64);
 	assert_int_equal(be32_get(a->data + 44), ATOMIC_FILE_MAX / BLOCK - 1);
 	assert_bad_field(atomic(0, ATOMIC_FILE_MAX / BLOCK, 0, sizeof(out)), 12, -1);
+}
+
+/* Blocks smaller than the physical ones: in whole ones of these. */
+static void physical_blocks_are_whole(void **state)
+{
+	struct scsi_lu_config cfg = config();
+	const struct answer *a;
+
+	(void)state;
+	harness_stop(&h);
+	cfg.physical_block = 4096;
+	start_with(&cfg);
+	a = SEND(&h, .cdb = {0x12, 1, 0xb0, 0, 64}, .expect_in = 64);
+	assert_int_equal(be32_get(a->data + 44) % (4096 / BLOCK), 0);
+	assert_int_equal(be32_get(a->data + 48), 4096 / BLOCK);
+	assert_int_equal(be32_get(a->data + 52), 4096 / BLOCK);
+	assert_good(atomic(4096 / BLOCK, 4096 / BLOCK, 0, 4096));
+	assert_good(atomic(4096 / BLOCK, 0, 0, 0));
+	assert_bad_field(atomic(1, 4096 / BLOCK, 0, 4096), 2, -1);
+	assert_bad_field(atomic(0, 1, 0, BLOCK), 12, -1);
+	harness_stop(&h);
+	/* it cannot be told of them that they begin elsewhere than at 0 */
+	cfg.lowest_aligned = 3;
+	start_with(&cfg);
+	a = SEND(&h, .cdb = {0x12, 1, 0xb0, 0, 64}, .expect_in = 64);
+	assert_int_equal(be32_get(a->data + 48) | be32_get(a->data + 52), 0);
+	assert_good(atomic(1, 1, 0, BLOCK));
 }
 
 static void without_a_place_it_is_not_offered(void **state)
@@ -395,6 +423,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(all_is_written, start, stop),
 		cmocka_unit_test_setup_teardown(limits_are_reported_and_hold, start, stop),
 		cmocka_unit_test_setup_teardown(the_undo_bounds_the_length, start, stop),
+		cmocka_unit_test_setup_teardown(physical_blocks_are_whole, start, stop),
 		cmocka_unit_test_setup_teardown(without_a_place_it_is_not_offered, start, stop),
 		cmocka_unit_test_setup_teardown(a_write_that_fails_is_taken_back, start, stop),
 		cmocka_unit_test_setup_teardown(a_flush_that_fails_is_told, start, stop),

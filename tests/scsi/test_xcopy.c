@@ -739,6 +739,40 @@ static void is_aborted_by_command(void **state)
 	harness_stop(&h);
 }
 
+static void not_reached(struct scsi_gate_pass *pass)
+{
+	(void)pass;
+	fail();
+}
+
+/* What is alone at the LU that is read, such as a COMPARE AND WRITE, is not read half done. */
+static void waits_for_who_is_alone_at_its_source(void **state)
+{
+	struct scsi_gate_pass pass = {.admitted = not_reached};
+	static struct xlist x;
+	struct harness h;
+
+	(void)state;
+	for (uint32_t lun = 0; lun < 2; lun++) {
+		start_fake(&h, true);
+		pass.engine = h.engine;
+		assert_true(scsi_gate_enter(&h.lus[lun]->gate, &pass, GATE_EXCLUSIVE));
+		xlist_lid4(&x, 5, 0, true);
+		xlist_cscd(&x, h.lus[0], false);
+		xlist_cscd(&x, h.lus[1], false);
+		xlist_seg(&x, &(struct seg){0, 1, 2, 0, 0});
+		xlist_end(&x);
+		assert_good(xlist_send(&h, 0, 1 - lun, &x));
+		for (unsigned i = 0; i < 20; i++)
+			assert_true(engine_turn(h.engine, false) >= 0);
+		assert_false(was_written(512));
+		scsi_gate_leave(&h.lus[lun]->gate, &pass);
+		while (!was_written(512))
+			assert_true(engine_turn(h.engine, false) >= 0);
+		harness_stop(&h);
+	}
+}
+
 static bool tmf_over;
 
 static void tmf_done(struct scsi_tmf *tmf)
@@ -982,6 +1016,7 @@ int main(void)
 		cmocka_unit_test(lists_are_bounded),
 		cmocka_unit_test(in_the_background),
 		cmocka_unit_test(is_aborted_by_command),
+		cmocka_unit_test(waits_for_who_is_alone_at_its_source),
 		cmocka_unit_test(is_aborted_by_reset),
 		cmocka_unit_test(is_aborted_by_preempt_and_abort),
 		cmocka_unit_test(is_aborted_by_task_management),
