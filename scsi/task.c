@@ -127,10 +127,8 @@ static enum scsi_step check_ready(struct scsi_task *task)
 		return scsi_check(task, SENSE_MEDIUM_NOT_PRESENT);
 	if (atomic_load_explicit(&task->lu->stopped, memory_order_relaxed))
 		return scsi_check(task, SENSE_NOT_READY_INITIALIZING_REQUIRED);
-	if (access == ACCESS_WRITE && view->read_only)
+	if (access == ACCESS_WRITE && (view->read_only || view->swp))
 		return scsi_check(task, SENSE_WRITE_PROTECTED);
-	if (access == ACCESS_WRITE && view->swp)
-		return scsi_check(task, SENSE_SOFTWARE_WRITE_PROTECTED);
 	return SCSI_READY;
 }
 

@@ -138,7 +138,7 @@ static enum scsi_sense_code why_not(struct copy_job *job)
 	if (code == SENSE_NONE)
 		code = why_not_usable(piece->to, &view, piece->to_offset, piece->len);
 	if (code == SENSE_NONE && (view.read_only || view.swp))
-		code = view.read_only ? SENSE_WRITE_PROTECTED : SENSE_SOFTWARE_WRITE_PROTECTED;
+		code = SENSE_WRITE_PROTECTED;
 	if (code == SENSE_NONE && atomic_load(&piece->to->flush_failed))
 		code = SENSE_WRITE_ERROR;
 	return code;

@@ -135,7 +135,7 @@ static void software_write_protection(void **state)
 	start(NULL);
 	assert_good(SELECT6(PF, CONTROL_PAGE(0, SWP, 0)));
 	assert_int_equal(page_byte(CURRENT, 0x0a, 4), SWP);
-	assert_check(write_block(), SENSE_SOFTWARE_WRITE_PROTECTED);
+	assert_check(write_block(), SENSE_WRITE_PROTECTED);
 	assert_good(SEND(&h, .cdb = {0x28, 0, 0, 0, 0, 0, 0, 0, 1}, .expect_in = 512));
 	a = SEND(&h, .cdb = {0x1a, DBD, 0x08, 0, 255}, .expect_in = 255);
 	assert_int_equal(a->data[2], 0x90); /* WP */
