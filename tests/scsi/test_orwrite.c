@@ -81,7 +81,7 @@ static void what_is_not_sent_is_left_alone(void **state)
 
 	(void)state;
 	memcpy(before, spy.data, SPY_SIZE);
-	assert_good(orwrite(false, 4, 8, 0, 3 * BLOCK + 7, 4));
+	assert_good(orwrite(false, 4, 8, 0, 3 * BLOCK, 4));
 	check_written(before, 4, 3);
 	assert_good(orwrite(false, 4, 8, 0, 0, 0));
 	assert_good(orwrite(false, 4, 0, 0, 0, 0));

@@ -274,15 +274,19 @@ static void only_whole_blocks_are_written(void **state)
 	start_fake(&h, NULL);
 	/* 3 blocks announced, 2 and a part of the third sent */
 	a = SEND(&h, .cdb = {WRITE_10, [8] = 3}, .out = ones, .out_len = 1300, .n_segments = 3);
+	assert_check(a, SENSE_INVALID_FIELD_IN_IU);
+	assert_int_equal(a->out_len, 1536);
+	/* less than one */
+	a = SEND(&h, .cdb = {WRITE_10, [8] = 1}, .out = ones, .out_len = 511);
+	assert_check(a, SENSE_INVALID_FIELD_IN_IU);
+	assert_int_equal(fake.n_ios, 0);
+	a = SEND(&h, .cdb = {WRITE_10, [8] = 3}, .out = ones, .out_len = 1024, .n_segments = 3);
 	assert_good(a);
 	assert_int_equal(a->need_out, 1536);
 	assert_int_equal(a->out_len, 1536);
 	assert_int_equal(fake.len, 1024);
 	assert_memory_equal(fake.mem, ones, 1024);
 	assert_int_equal(fake.mem[1024], 0);
-	/* less than one */
-	assert_good(SEND(&h, .cdb = {WRITE_10, [8] = 1}, .out = ones, .out_len = 511));
-	assert_int_equal(fake.n_ios, 1);
 	harness_stop(&h);
 }
 

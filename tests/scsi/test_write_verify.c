@@ -131,14 +131,15 @@ static void less_data_than_the_cdb_says(void **state)
 		struct sent sent = write_verify(forms[f], true, 8, 4);
 
 		memset(spy.data, 0, SPY_SIZE);
-		sent.out_len = 1200; /* two blocks and a bit */
+		sent.out_len = 1024;
 		assert_good(harness_send(&h, &sent));
 		assert_int_equal(h.answer.out_len, 2048);
 		assert_memory_equal(spy.data + 8 * 512, data, 1024);
 		assert_int_equal(spy.data[10 * 512 + 1], 0);
 		assert_int_equal(spy.len, 1024);
-		sent.out_len = 100;
-		assert_good(harness_send(&h, &sent));
+		sent.out_len = 1200; /* two blocks and a bit */
+		assert_check(harness_send(&h, &sent), SENSE_INVALID_FIELD_IN_IU);
+		assert_int_equal(h.answer.out_len, 2048);
 		sent.out_len = 0;
 		assert_good(harness_send(&h, &sent));
 	}
