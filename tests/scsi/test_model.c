@@ -216,7 +216,10 @@ static void store(struct model *m, uint32_t lba, const void *data, size_t len)
 	memcpy(m->bytes + lba * m->block, data, len);
 }
 
-/* With less data than the CDB says now and then: whole blocks of it count. */
+/*
+ * With less data than the CDB says now and then: of whole blocks, which count; or not, which do
+ * nothing.
+ */
 static void write_as(struct model *m, struct form form, bool may_be_short)
 {
 	uint32_t lba, n, len;
@@ -233,8 +236,13 @@ static void write_as(struct model *m, struct form form, bool may_be_short)
 	if (form.opcode == 0x2e || form.opcode == 0xae || form.opcode == 0x8e ||
 	    (form.opcode == 0x7f && form.sa == 0x0c))
 		*flags_of(&sent) |= below(m, 2) ? 0x02 : 0;
+	if (len % m->block) {
+		harness_send(&m->h, &sent);
+		check(m, m->h.answer.code == SENSE_INVALID_FIELD_IN_IU, "takes part of a block");
+		return;
+	}
 	send_good(m, &sent);
-	store(m, lba, buffer, len / m->block * m->block);
+	store(m, lba, buffer, len);
 }
 
 static void play_write(struct model *m)

@@ -41,7 +41,7 @@ static void turn(void)
 		assert_true(engine_turn(h.engine, false) >= 0);
 }
 
-static void send(struct command *c, unsigned nexus, bool flush)
+static void send_one(struct command *c, unsigned nexus, bool flush)
 {
 	command_prepare(c, &h, nexus, flush ? SYNC_CACHE_10 : WRITE_10, ATTR_SIMPLE);
 	c->task.cdb[1] = flush ? 0 : FUA;
@@ -56,8 +56,8 @@ static void none_is_good_when_one_has_failed(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 4; i++) {
-		send(&first, A, i & 1);
-		send(&last, B, i & 2);
+		send_one(&first, A, i & 1);
+		send_one(&last, B, i & 2);
 		assert_int_equal(fake.n_held, 2);
 		fake_release_last(0);
 		turn();
@@ -79,7 +79,7 @@ static void all_are_good_when_all_have_succeeded(void **state)
 
 	(void)state;
 	for (unsigned i = 0; i < 3; i++)
-		send(&c[i], i % 2, true);
+		send_one(&c[i], i % 2, true);
 	fake_release_last(0);
 	turn();
 	fake_release_last(0);
@@ -98,11 +98,11 @@ static void who_began_later_is_not_waited_for(void **state)
 	struct command first, last, later;
 
 	(void)state;
-	send(&first, A, true);
-	send(&last, B, true);
+	send_one(&first, A, true);
+	send_one(&last, B, true);
 	fake_release_last(0);
 	turn();
-	send(&later, B, true);
+	send_one(&later, B, true);
 	fake_release_first(0);
 	harness_wait(&h, &last.ended);
 	assert_int_equal(last.task.status, STATUS_GOOD);
@@ -117,7 +117,7 @@ static void who_is_alone_does_not_wait(void **state)
 	struct command c;
 
 	(void)state;
-	send(&c, A, true);
+	send_one(&c, A, true);
 	fake_release_last(0);
 	harness_wait(&h, &c.ended);
 	assert_int_equal(c.task.status, STATUS_GOOD);
@@ -130,8 +130,8 @@ static void who_waits_can_be_aborted(void **state)
 	struct function f;
 
 	(void)state;
-	send(&first, A, true);
-	send(&last, B, true);
+	send_one(&first, A, true);
+	send_one(&last, B, true);
 	fake_release_last(0);
 	turn();
 	function_start(&f, &h, B, TMF_ABORT_TASK_SET, 0);
