@@ -15,7 +15,7 @@
 struct serve_options {
 	char **specs, **portals;
 	char *iqn, *size, *engine, *log_level, *state_dir;
-	int block_size, reactors;
+	int block_size, reactors, busy_poll_us;
 	gboolean read_only;
 };
 
@@ -181,6 +181,9 @@ static int make_rest(const struct cmd *cmd, const struct serve_options *options,
 	if (options->reactors < 0 || options->reactors > CONFIG_REACTORS_MAX)
 		return cmd_bad_usage(cmd, "--reactors: %d is not 0 to %d", options->reactors,
 				     CONFIG_REACTORS_MAX);
+	if (options->busy_poll_us < 0 || options->busy_poll_us > ENGINE_BUSY_POLL_MAX_US)
+		return cmd_bad_usage(cmd, "--busy-poll: %d is not 0 to %d", options->busy_poll_us,
+				     ENGINE_BUSY_POLL_MAX_US);
 	if (options->log_level && log_level_parse(options->log_level, &level) < 0)
 		return cmd_bad_usage(cmd, "--log-level: %s is not error, warning, info or debug",
 				     options->log_level);
@@ -192,6 +195,7 @@ static int make_rest(const struct cmd *cmd, const struct serve_options *options,
 	}
 	config->engine = (enum engine_kind)kind;
 	config->n_reactors = (unsigned)options->reactors;
+	config->busy_poll_us = (unsigned)options->busy_poll_us;
 	return -1;
 }
 
@@ -236,6 +240,9 @@ static int serve_run(const struct cmd *cmd, int argc, char **argv)
 		 "auto (default), uring or epoll", "ENGINE"},
 		{"reactors", 0, 0, G_OPTION_ARG_INT, &options.reactors,
 		 "threads (0: one per CPU that may be used)", "N"},
+		{"busy-poll", 0, 0, G_OPTION_ARG_INT, &options.busy_poll_us,
+		 "how long a thread looks for work before it sleeps, up to 1000 (0)",
+		 "MICROSECONDS"},
 		{"state-dir", 0, 0, G_OPTION_ARG_FILENAME, &options.state_dir,
 		 "where reservations and saved mode pages outlive the process (nowhere)", "DIR"},
 		{"log-level", 0, 0, G_OPTION_ARG_STRING, &options.log_level,

@@ -87,6 +87,7 @@ struct config {
 	enum engine_kind engine;
 	unsigned queue_depth;	   /* of the ring; 0: default */
 	unsigned n_reactors;	   /* 0: one per CPU */
+	unsigned busy_poll_us;	   /* before sleeping; 0: not at all */
 	bool numa;		   /* pools per node, threads pinned */
 	uint64_t pool_buffers;	   /* number of large buffers; 0: default */
 	uint64_t pool_buffer_size; /* bytes; 0: default */

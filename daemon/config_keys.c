@@ -110,6 +110,8 @@ const struct json_key performance_keys[] = {
 	{"numaBufferPoolSize", KEY_NUMBER, AT(performance_in, pool_buffers), .max = 1048576},
 	{"numaBufferSize",     KEY_NUMBER, AT(performance_in, buffer_size), .max = 4194304},
 	{"reactors",           KEY_NUMBER, AT(performance_in, reactors), .max = CONFIG_REACTORS_MAX},
+	{"busyPollMicroseconds", KEY_NUMBER, AT(performance_in, busy_poll_us),
+	 .max = ENGINE_BUSY_POLL_MAX_US},
 	{"engine",             KEY_CHOICE, AT(performance_in, engine), .choices = engine_names},
 	{0},
 };

@@ -63,7 +63,7 @@ enum tcmu_owner { OWNER_LIO, OWNER_DUOTGT };
 
 struct performance_in {
 	int enable_numa, enable_uring;
-	int64_t queue_depth, pool_buffers, buffer_size, reactors;
+	int64_t queue_depth, pool_buffers, buffer_size, reactors, busy_poll_us;
 	int engine; /* enum engine_kind */
 };
 

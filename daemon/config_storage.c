@@ -325,6 +325,7 @@ int build_performance(struct build *build, json_t *object_or_null)
 	}
 	config->numa |= in.enable_numa == 1;
 	config->n_reactors = (unsigned)in.reactors;
+	config->busy_poll_us = (unsigned)in.busy_poll_us;
 	config->queue_depth = MAX(build->queue_depth, (unsigned)in.queue_depth);
 	return 0;
 }

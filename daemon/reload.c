@@ -52,7 +52,8 @@ static bool same_performance(const struct config *a, const struct config *b)
 {
 	return a->engine == b->engine && a->queue_depth == b->queue_depth &&
 	       a->n_reactors == b->n_reactors && a->numa == b->numa &&
-	       a->pool_buffers == b->pool_buffers && a->pool_buffer_size == b->pool_buffer_size;
+	       a->busy_poll_us == b->busy_poll_us && a->pool_buffers == b->pool_buffers &&
+	       a->pool_buffer_size == b->pool_buffer_size;
 }
 
 static bool same_tcmu(const struct config_tcmu *a, const struct config_tcmu *b)

@@ -120,7 +120,8 @@ static int start_reactors(struct service *service, const struct config *config)
 {
 	const struct reactors_config cfg = {
 		.engine = config->engine,
-		.engine_config = {.queue_depth = config->queue_depth},
+		.engine_config = {.queue_depth = config->queue_depth,
+				  .busy_poll_us = config->busy_poll_us},
 		.pool = {.large_size = config->pool_buffer_size, .n_large = config->pool_buffers},
 		.n = config->n_reactors,
 		.numa = config->numa,

@@ -15,22 +15,19 @@
 int engine_new(enum engine_kind kind, const struct engine_config *cfg, struct engine **ret_engine)
 {
 	static const struct engine_config defaults;
+	int r = -EINVAL;
 
 	if (!cfg)
 		cfg = &defaults;
-	switch (kind) {
-	case ENGINE_URING:
-		return engine_uring_new(cfg, ret_engine);
-	case ENGINE_EPOLL:
-		return engine_epoll_new(cfg, ret_engine);
-	case ENGINE_AUTO:
-		/* Whatever stands in io_uring's way (seccomp, sysctl, an old kernel, a limit on
-		 * locked memory), epoll can do without it. */
-		if (engine_uring_new(cfg, ret_engine) == 0)
-			return 0;
-		return engine_epoll_new(cfg, ret_engine);
-	}
-	return -EINVAL;
+	if (kind == ENGINE_URING || kind == ENGINE_AUTO)
+		r = engine_uring_new(cfg, ret_engine);
+	/* Whatever stands in io_uring's way (seccomp, sysctl, an old kernel, a limit on locked
+	 * memory), epoll can do without it. */
+	if (kind == ENGINE_EPOLL || (kind == ENGINE_AUTO && r < 0))
+		r = engine_epoll_new(cfg, ret_engine);
+	if (r == 0)
+		(*ret_engine)->busy_poll_ns = cfg->busy_poll_us * UINT64_C(1000);
+	return r;
 }
 
 void engine_free(struct engine *engine)
@@ -52,6 +49,7 @@ void engine_init(struct engine *engine, const struct engine_ops *ops)
 	atomic_init(&engine->asleep, false);
 	engine->fired_ns = engine->slow_until_ns = engine->slow_spell_ns = 0;
 	memset(engine->no_nowait, 0, sizeof(engine->no_nowait));
+	engine->busy_poll_ns = engine->active_ns = engine->gap_ns = 0;
 	engine->batch = NULL;
 	engine->n_read = 0;
 	engine->now_ns = ops->clock(engine);
@@ -426,12 +424,43 @@ static uint64_t sleep_until(struct engine *engine)
 	return atomic_load(&engine->posts) ? 0 : until;
 }
 
+static void note_activity(struct engine *engine)
+{
+	engine->gap_ns = engine->now_ns - engine->active_ns;
+	engine->active_ns = engine->now_ns;
+}
+
+static bool has_own_work(const struct engine *engine)
+{
+	return !list_empty(&engine->deferred) ||
+	       atomic_load_explicit(&engine->posts, memory_order_relaxed) ||
+	       (engine->n_timers && engine->heap[1].at_ns <= engine->now_ns);
+}
+
+/*
+ * Looks again and again instead of sleeping, since to be woken takes longer than most of what
+ * comes. Only while it pays: where the last pause was longer than this may last, it is not tried.
+ */
+static int busy_poll(struct engine *engine)
+{
+	int n = 0;
+
+	while (!n && !has_own_work(engine) && engine->gap_ns <= engine->busy_poll_ns &&
+	       engine->now_ns - engine->active_ns < engine->busy_poll_ns)
+		n = engine->ops->poll(engine, 0);
+	return n;
+}
+
 int engine_turn(struct engine *engine, bool wait)
 {
-	int n = engine->ops->poll(engine, wait ? sleep_until(engine) : 0);
+	int n = wait && engine->busy_poll_ns ? busy_poll(engine) : 0;
 
+	if (!n)
+		n = engine->ops->poll(engine, wait ? sleep_until(engine) : 0);
 	if (n < 0)
 		return n;
+	if (n)
+		note_activity(engine);
 	n += run_posts(engine);
 	n += run_timers(engine);
 	run_deferred(engine);

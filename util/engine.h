@@ -22,8 +22,11 @@ struct engine;
 enum engine_kind { ENGINE_AUTO, ENGINE_URING, ENGINE_EPOLL };
 
 struct engine_config {
-	unsigned queue_depth; /* ring entries; 0 takes the default (1024); rounded up to 2^n */
+	unsigned queue_depth;  /* ring entries; 0 takes the default (1024); rounded up to 2^n */
+	unsigned busy_poll_us; /* how long to look again and again before sleeping; 0: not at all */
 };
+
+#define ENGINE_BUSY_POLL_MAX_US 1000
 
 /* Work posted from any thread; the poster must not touch it again until run has begun. */
 struct engine_post {

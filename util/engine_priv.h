@@ -62,6 +62,9 @@ struct engine {
 	uint64_t no_nowait[ENGINE_FDS / 64]; /* a bit of a descriptor: it refuses RWF_NOWAIT */
 	struct engine_batch *batch;	     /* NULL: cached files one by one */
 	size_t n_read;			     /* bytes that were read on the spot since a pump */
+	uint64_t busy_poll_ns;
+	uint64_t active_ns; /* when something was last complete */
+	uint64_t gap_ns;    /* how long nothing was before that */
 	bool stop;
 	struct list deferred;
 	struct engine_heap_entry *heap; /* heap[1] fires first */

@@ -57,6 +57,7 @@ class Usage(Case):
                 (["serve", "ram:1M", "--engine", "steam"], "steam"),
                 (["serve", "ram:1M", "--reactors", "-1"], "-1"),
                 (["serve", "ram:1M", "--reactors", "x"], "x"),
+                (["serve", "ram:1M", "--busy-poll", "1001"], "1001"),
                 (["serve", "ram:1M", "--block-size", "1000"], "1000"),
                 (["serve", "ram:1000"], "multiple"), (["serve", "/x", "--size", "0"], "--size"),
                 (["serve", "/x", "--size", "1X"], "1X"),

@@ -48,6 +48,7 @@ static void every_key_arrives(void **state)
 		"\"performance\": "
 		"{\"enableNUMA\": true, \"enableIoUring\": false, \"ioUringQueueDepth\": 64, "
 		"\"numaBufferPoolSize\": 32, \"numaBufferSize\": 65536, \"reactors\": 3, "
+		"\"busyPollMicroseconds\": 70, "
 		"\"engine\": "
 		"\"epoll\"}}");
 	const uint8_t uuid[16] = {0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,
@@ -118,6 +119,7 @@ static void every_key_arrives(void **state)
 	assert_int_equal(config->pool_buffers, 32);
 	assert_int_equal(config->pool_buffer_size, 65536);
 	assert_int_equal(config->n_reactors, 3);
+	assert_int_equal(config->busy_poll_us, 70);
 }
 
 static void groups_of_ports(void **state)
@@ -158,6 +160,7 @@ static void what_is_left_out_has_its_default(void **state)
 	assert_int_equal(config->engine, ENGINE_AUTO);
 	assert_false(config->numa);
 	assert_int_equal(config->queue_depth, 0);
+	assert_int_equal(config->busy_poll_us, 0);
 	assert_memory_equal(&config->targets[0].limits, &iscsi_default_limits,
 			    sizeof(iscsi_default_limits));
 	assert_true(config->storages[0].online);

@@ -49,7 +49,8 @@ FULL = {
     "tcmu": {"reservations": "duotgt", "alua": "lio", "paths": False, "replies": True},
     "performance": {
         "enableNUMA": True, "enableIoUring": False, "ioUringQueueDepth": 64,
-        "numaBufferPoolSize": 64, "numaBufferSize": 65536, "reactors": 2, "engine": "epoll"},
+        "numaBufferPoolSize": 64, "numaBufferSize": 65536, "reactors": 2,
+        "busyPollMicroseconds": 50, "engine": "epoll"},
 }
 
 # Where the parser's tables are found in the document, and in the schema.

@@ -46,10 +46,16 @@ static inline int finish(struct engine *engine, struct call *call)
 	return call->res;
 }
 
+enum { BUSY_POLLS = 0x100 };
+
 static inline void set_up(struct engine **ret_engine, void **state, unsigned depth)
 {
-	enum engine_kind kind = *(enum engine_kind *)*state;
-	struct engine_config cfg = {.queue_depth = depth};
+	unsigned code = *(unsigned *)*state;
+	enum engine_kind kind = (enum engine_kind)(code & ~BUSY_POLLS);
+	struct engine_config cfg = {
+		.queue_depth = depth,
+		.busy_poll_us = code & BUSY_POLLS ? ENGINE_BUSY_POLL_MAX_US : 0,
+	};
 	int r = engine_new(kind, &cfg, ret_engine);
 
 	if (kind == ENGINE_URING && (r == -ENOSYS || r == -EPERM))
@@ -62,10 +68,13 @@ DEFINE_SCOPED(struct engine *, engine_free)
 	scoped(engine_free) struct engine *name = NULL;                                            \
 	set_up(&name, state, depth)
 
-static enum engine_kind kinds[] __attribute__((unused)) = {ENGINE_EPOLL, ENGINE_URING};
+static unsigned kinds[] __attribute__((unused)) = {
+	ENGINE_EPOLL, ENGINE_URING, ENGINE_EPOLL | BUSY_POLLS, ENGINE_URING | BUSY_POLLS};
 
 /* clang-format off */
 #define on_both(test)                                                                              \
 	{#test " (epoll)", test, NULL, NULL, &kinds[0]},                                           \
-	{#test " (io_uring)", test, NULL, NULL, &kinds[1]}
+	{#test " (io_uring)", test, NULL, NULL, &kinds[1]},                                        \
+	{#test " (epoll, busy polling)", test, NULL, NULL, &kinds[2]},                             \
+	{#test " (io_uring, busy polling)", test, NULL, NULL, &kinds[3]}
 /* clang-format on */
