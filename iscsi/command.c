@@ -63,7 +63,7 @@ static struct iscsi_task *task_new(struct iscsi_conn *conn)
 		return NULL;
 	if (node)
 		shard->n_tasks--;
-	memset(task, 0, offsetof(struct iscsi_task, bufs));
+	memset(task, 0, offsetof(struct iscsi_task, out.small));
 	memset(&task->n_bufs, 0,
 	       offsetof(struct iscsi_task, r2ts) - offsetof(struct iscsi_task, n_bufs));
 	task->in_len = task->in_off = task->in_datasn = task->in_burst = 0;

@@ -94,7 +94,6 @@ struct iscsi_task {
 	struct scsi_task scsi;
 	struct list node; /* conn->tasks; shard->tasks when unused */
 	struct list hash; /* session->itts[] */
-	struct iscsi_out out;
 	struct pool_waiter waiter;
 	enum task_state state;
 	bool begun;		  /* scsi_task_end() is owed */
@@ -102,6 +101,7 @@ struct iscsi_task {
 	bool counted;		  /* takes a place in the command window */
 	bool delivered;		  /* its turn by CmdSN has come */
 	bool stop_r2t;		  /* task management waits for its data to end */
+	struct iscsi_out out;	  /* up to out.small all is cleared for each task */
 	struct pool_cache *cache; /* where bufs are from */
 	struct buf *bufs[ISCSI_TASK_BUFS];
 	struct iovec iov[ISCSI_TASK_BUFS];

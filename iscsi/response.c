@@ -55,21 +55,19 @@ static void set_sense(struct iscsi_task *task, struct iscsi_out *out)
 
 static void answer_response(struct iscsi_task *task)
 {
-	struct iscsi_conn *conn = task->req.conn;
-	struct iscsi_out *out = out_new(conn, OP_SCSI_RSP);
+	struct iscsi_out *out = &task->out;
 
-	if (!out) {
-		task_free(task);
-		return;
-	}
 	out->task = task;
+	out->takes_statsn = true;
+	out->bhs.b[0] = OP_SCSI_RSP;
+	out->bhs.b[1] = BHS_FINAL;
 	out->bhs.b[3] = (uint8_t)task->scsi.status;
 	bhs_set_itt(&out->bhs, task_itt(task));
 	be32_put(out->bhs.b + 36, task->in_datasn); /* ExpDataSN */
 	set_residuals(task, &out->bhs);
 	if (task->scsi.status == STATUS_CHECK_CONDITION)
 		set_sense(task, out);
-	out_push(conn, out);
+	out_push(task->req.conn, out);
 }
 
 /* Data-In, with the status in the last one. RFC 7143 11.7.3 */
