@@ -11,7 +11,7 @@
 
 #define DEFAULT_PORT 3260 /* RFC 7143 2.2 */
 
-const char *const config_types[] = {"file", "block", "ram", "null", "cdrom", NULL};
+const char *const config_types[] = {"file", "block", "ram", "null", "cdrom", "delay", NULL};
 
 static void storage_fini(struct config_storage *storage)
 {
@@ -185,8 +185,8 @@ int config_split_spec(const char *spec, char **ret_type, const char **ret_rest,
 		return -ENOMEM;
 	if (!config_type_known(type)) {
 		snprintf(ret_error->text, sizeof(ret_error->text),
-			 "found the type %s, expected one of file, block, ram, null, cdrom, or "
-			 "a path",
+			 "found the type %s, expected one of file, block, ram, null, cdrom, "
+			 "delay, or a path",
 			 quote(type).text);
 		return -EINVAL;
 	}

@@ -17,7 +17,7 @@
 struct config_storage {
 	uint64_t device_id;
 	char *name;	     /* names it beside device_id; NULL: none */
-	char *type, *path;   /* "file", "block", "ram", "null", "cdrom"; path is "" for ram, null */
+	char *type, *path;   /* one of config_types; path is "" for ram, null */
 	uint64_t size;	     /* bytes; 0: as the store says */
 	uint32_t block_size; /* bytes */
 	bool create;	     /* make the file when it is missing; size is set */

@@ -11,10 +11,8 @@
 const struct duotgt_backend_ops *duotgt_backend_find(const char *type)
 {
 	static const struct duotgt_backend_ops *const all[] = {
-		&file_backend_ops,
-		&block_backend_ops,
-		&ram_backend_ops,
-		&null_backend_ops,
+		&file_backend_ops, &block_backend_ops, &ram_backend_ops,
+		&null_backend_ops, &delay_backend_ops,
 	};
 
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)

@@ -4,13 +4,14 @@
 #include "duotgt/backend.h"
 #include <sys/types.h>
 
-/* "file", "block", "ram", "null"; else NULL. */
+/* "file", "block", "ram", "null", "delay"; else NULL. */
 const struct duotgt_backend_ops *duotgt_backend_find(const char *type);
 
 extern const struct duotgt_backend_ops file_backend_ops;
 extern const struct duotgt_backend_ops block_backend_ops;
 extern const struct duotgt_backend_ops ram_backend_ops;
 extern const struct duotgt_backend_ops null_backend_ops;
+extern const struct duotgt_backend_ops delay_backend_ops;
 
 /* Runs io->done with @res at the end of this turn of the loop. Uses io->priv. */
 void backend_done_later(struct engine *engine, struct duotgt_io *io, int res);

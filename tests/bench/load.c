@@ -286,7 +286,7 @@ static void string_print(const char *text)
 static int report(const struct options *opt, const struct worker *workers, double login_seconds)
 {
 	static struct hist reads, writes, all;
-	uint64_t errors = 0, mismatches = 0, r2ts = 0, cpu_ns = 0;
+	uint64_t errors = 0, mismatches = 0, retries = 0, r2ts = 0, cpu_ns = 0;
 	unsigned n_ready = 0;
 	double seconds = 0;
 	const char *first_error = "";
@@ -298,6 +298,7 @@ static int report(const struct options *opt, const struct worker *workers, doubl
 		hist_merge(&writes, &w->writes);
 		errors += w->errors;
 		mismatches += w->mismatches;
+		retries += w->retries;
 		r2ts += w->r2ts;
 		cpu_ns += w->cpu_ns;
 		n_ready += w->n_ready;
@@ -323,8 +324,9 @@ static int report(const struct options *opt, const struct worker *workers, doubl
 	printf(" \"client_us_per_io\": %.3f, \"client_load\": %.3f, \"r2ts\": %llu,\n",
 	       all.n ? (double)cpu_ns / 1e3 / (double)all.n : 0,
 	       seconds > 0 ? (double)cpu_ns / 1e9 / seconds : 0, (unsigned long long)r2ts);
-	printf(" \"errors\": %llu, \"mismatches\": %llu, \"first_error\": ",
-	       (unsigned long long)errors, (unsigned long long)mismatches);
+	printf(" \"errors\": %llu, \"mismatches\": %llu, \"retries\": %llu, \"first_error\": ",
+	       (unsigned long long)errors, (unsigned long long)mismatches,
+	       (unsigned long long)retries);
 	string_print(first_error);
 	printf("\n}\n");
 	fflush(stdout);

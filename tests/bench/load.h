@@ -99,6 +99,7 @@ struct session {
 	/* load */
 	struct slot *slots;
 	unsigned *free_slots, n_free;
+	unsigned may_busy, n_good; /* commands at once; answers since that last changed */
 	unsigned setup_tries;
 	uint8_t setup_data[32];
 	uint32_t block_len;
@@ -120,7 +121,7 @@ struct worker {
 	unsigned n_dirty;
 	/* results */
 	struct hist reads, writes;
-	uint64_t errors, mismatches, r2ts, cpu_ns, target_ns;
+	uint64_t errors, mismatches, retries, r2ts, cpu_ns, target_ns;
 	uint64_t run_from, run_until;
 	char first_error[200];
 };

@@ -6,7 +6,7 @@
 
 #define SETUP_LEN 32 /* of READ CAPACITY (16) */
 #define SETUP_TRIES 20
-#define DRAIN_NS 5000000000ull
+#define DRAIN_NS 30000000000ull
 
 uint64_t load_now(void)
 {
@@ -110,12 +110,20 @@ static void cdb_make(const struct session *s, const struct slot *slot, uint32_t 
 	}
 }
 
+static void send_slot(struct session *s, unsigned index)
+{
+	uint8_t cdb[16];
+
+	s->slots[index].got = 0;
+	cdb_make(s, &s->slots[index], s->block_len, cdb);
+	session_command(s, index, cdb);
+}
+
 static void issue_one(struct session *s, uint64_t start_ns)
 {
 	unsigned index = s->free_slots[s->n_free - 1];
 	struct slot *slot = &s->slots[index];
 	uint64_t block;
-	uint8_t cdb[16];
 
 	if (!block_claim(s, &block))
 		return;
@@ -124,21 +132,20 @@ static void issue_one(struct session *s, uint64_t start_ns)
 	slot->write = is_write(s);
 	slot->block = s->first_block + block;
 	slot->start_ns = start_ns;
-	slot->got = 0;
 	if (s->versions) {
 		slot->version = s->versions[block] + (slot->write ? 1 : 0);
 		if (slot->write)
 			block_fill(slot->data, s->worker->opt->block, slot->block, slot->version);
 	}
-	cdb_make(s, slot, s->block_len, cdb);
-	session_command(s, index, cdb);
+	send_slot(s, index);
 }
 
 static bool may_issue(const struct session *s)
 {
 	const struct worker *w = s->worker;
 
-	if (s->state != READY || !s->n_free || (int32_t)(s->max_cmdsn - s->cmdsn) < 0)
+	if (s->state != READY || !s->n_free || w->opt->depth - s->n_free >= s->may_busy ||
+	    (int32_t)(s->max_cmdsn - s->cmdsn) < 0)
 		return false;
 	if (w->phase == PHASE_FILL)
 		return s->next_block < s->n_blocks;
@@ -261,6 +268,7 @@ void work_logged_in(struct session *s)
 	}
 	s->state = SETTING_UP;
 	s->slots = must(calloc(opt->depth, sizeof(*s->slots)));
+	s->may_busy = opt->depth;
 	s->free_slots = must(calloc(opt->depth, sizeof(*s->free_slots)));
 	for (; s->n_free < opt->depth; s->n_free++)
 		s->free_slots[s->n_free] = opt->depth - 1 - s->n_free;
@@ -282,21 +290,48 @@ static void note_error(struct session *s, const struct slot *slot, uint8_t statu
 		 sense_len >= 16 ? sense[15] : 0);
 }
 
+/*
+ * BUSY and TASK SET FULL ask for patience: as initiators do, fewer commands at once from now on,
+ * and slowly more again.
+ */
+static bool wants_patience(struct session *s, uint8_t status)
+{
+	unsigned others = s->worker->opt->depth - s->n_free - 1;
+
+	if (status == BUSY || status == TASK_SET_FULL) {
+		s->worker->retries++;
+		s->may_busy = others ? others : 1;
+		s->n_good = 0;
+		return true;
+	}
+	if (s->may_busy < s->worker->opt->depth && ++s->n_good >= 64) {
+		s->may_busy++;
+		s->n_good = 0;
+	}
+	return false;
+}
+
 void work_done(struct session *s, struct slot *slot, uint8_t status, const uint8_t *sense,
 	       uint32_t sense_len)
 {
 	struct worker *w = s->worker;
+	bool again;
 
 	if (slot->setup) {
 		setup_done(s, status);
 		return;
 	}
-	if (status != GOOD || (!slot->write && slot->got != w->opt->block))
+	again = wants_patience(s, status);
+	if (again && w->phase == PHASE_FILL) {
+		send_slot(s, (unsigned)(slot - s->slots)); /* no block may be left out */
+		return;
+	}
+	if (!again && (status != GOOD || (!slot->write && slot->got != w->opt->block)))
 		note_error(s, slot, status, sense, sense_len);
-	else if (w->phase == PHASE_RUN)
+	else if (!again && w->phase == PHASE_RUN)
 		hist_add(slot->write ? &w->writes : &w->reads, w->now - slot->start_ns);
 	if (s->versions) {
-		if (slot->write)
+		if (slot->write && !again)
 			s->versions[slot->block - s->first_block] = slot->version;
 		s->in_use[slot->block - s->first_block] = false;
 	}
@@ -429,7 +464,9 @@ static void work(struct worker *w)
 		turn(w, end);
 	if (!drained(w)) {
 		w->errors++;
-		snprintf(w->first_error, sizeof(w->first_error), "commands without an answer");
+		if (!w->first_error[0])
+			snprintf(w->first_error, sizeof(w->first_error),
+				 "commands without an answer");
 	}
 }
 

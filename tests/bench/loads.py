@@ -7,6 +7,7 @@ ratios between variants. What is measured here and what is hoped for stand side 
 import dataclasses
 import functools
 import os
+import subprocess
 import sys
 import typing
 
@@ -65,6 +66,9 @@ class Place:
     def __init__(self, binary, folder, mib):
         self.binary, self.mib = binary, mib
         self.path = os.path.join(folder, "disk.img")
+        self.slow_path = os.path.join(folder, "slow.img")
+        with open(self.slow_path, "wb") as file:
+            file.truncate(64 << 20)
         with open(self.path, "wb") as file:
             for _ in range(mib):
                 file.write(os.urandom(1 << 20))
@@ -190,6 +194,32 @@ def reactors(place):
                 "8 sessions x 16 deep, 4 KiB, 70 % reads", variants, goals)
 
 
+def neighbour(place):
+    """A LUN beside one whose disk takes 20 ms for everything, both busy."""
+    quiet = {"block": 4 * KIB, "depth": 4, "read": 100, "options": ["--rate", "4000"]}
+    specs = [place.path, f"delay:20000:{place.slow_path}"]
+    variants, goals = [], []
+
+    def beside(server, seconds):
+        slow = [os.path.join(clients.BUILD, "tests", "bench_load"), "--depth", "32", "--read", "50",
+                "--sessions", "2", "--seconds", str(seconds + 2), server.urls[1]]
+        with clients.on(clients.CLIENT_CPUS):
+            process = subprocess.Popen(slow, stdout=subprocess.DEVNULL)
+        with process:
+            row = clients.bench_load(server, quiet, seconds)
+            process.terminate()
+        return row
+
+    for engine in place.engines:
+        alone, busy = f"duotgt {engine}, alone", f"duotgt {engine}, beside a slow LUN"
+        start = pinned(functools.partial(place.duotgt, engine, *specs))
+        variants += [Variant(alone, start, with_latency(None, quiet)),
+                     Variant(busy, start, beside)]
+        goals.append(Goal(busy, alone, "p99", at_most=1.2))
+    return Load("neighbour", "4,000 reads of 4 KiB a second beside a LUN on a disk that takes "
+                "20 ms", variants, goals)
+
+
 def all_loads(place):
     perf, qemu = clients.iscsi_perf, clients.qemu_img
     row = functools.partial(side_by_side, place)
@@ -215,4 +245,5 @@ def all_loads(place):
         null_store(place),
         ceiling(place),
         reactors(place),
+        neighbour(place),
     ]

@@ -37,6 +37,8 @@ enum {
 
 	GOOD = 0x00,
 	CHECK_CONDITION = 0x02,
+	BUSY = 0x08,
+	TASK_SET_FULL = 0x28,
 };
 
 static inline uint8_t pdu_opcode(const uint8_t *bhs)

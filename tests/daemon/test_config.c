@@ -454,6 +454,8 @@ static void specs(void **state)
 		{"/what?.img?", "file", "/what?.img", 0, false},
 		{"ram:1G", "ram", "", 1 << 30, false},
 		{"null:", "null", "", 0, false},
+		{"delay:500:/a", "delay", "500:/a", 0, false},
+		{"delay:", NULL, NULL, 0, false},
 		{"/what?.img", NULL, NULL, 0, false},
 		{"ram:1G?direct=on", NULL, NULL, 0, false},
 		{"ram:x", NULL, NULL, 0, false},

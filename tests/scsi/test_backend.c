@@ -234,6 +234,35 @@ static void stores_without_a_file_need_a_size(void **state)
 	assert_null(duotgt_backend_find("tape"));
 }
 
+static void delay_is_a_file_that_takes_its_time(void **state)
+{
+	static const char *const refused[] = {
+		"", ":/a", "5", "5:", "-5:/a", "60000001:/a", "99999999999999999999:/a"};
+	uint8_t out[512], in[512];
+	char path[128];
+	uint64_t start;
+	struct bench b;
+
+	(void)state;
+	bench_start(&b, "delay");
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
+		b.params.path = refused[i];
+		assert_refused(&b, -EINVAL, "expected MICROSECONDS:PATH");
+	}
+	snprintf(path, sizeof(path), "20000:%s", b.path);
+	b.params.path = path;
+	bench_must_open(&b);
+	assert_int_equal(b.info.size, MIB);
+	memset(out, 0x5a, sizeof(out));
+	start = engine_now(b.engine);
+	assert_int_equal(do_write(&b, out, sizeof(out), 512, 0), 0);
+	assert_int_equal(do_read(&b, in, sizeof(in), 512), 0);
+	assert_memory_equal(in, out, sizeof(in));
+	assert_int_equal(do_io(&b, DUOTGT_IO_FLUSH, NULL, 0, 0, 0, 0), 0);
+	assert_true(engine_now(b.engine) - start >= 3 * 20000000u); /* that is its promise */
+	bench_stop(&b);
+}
+
 /* ---- files ---- */
 
 static void a_file_is_a_store(void **state)
@@ -715,6 +744,7 @@ int main(void)
 		cmocka_unit_test(ram_is_a_store),
 		cmocka_unit_test(null_keeps_nothing),
 		cmocka_unit_test(stores_without_a_file_need_a_size),
+		cmocka_unit_test(delay_is_a_file_that_takes_its_time),
 		cmocka_unit_test(a_file_is_a_store),
 		cmocka_unit_test(a_file_is_made_thin_or_thick),
 		cmocka_unit_test(a_size_is_the_files_or_what_is_asked_for),
