@@ -27,7 +27,9 @@ struct facts {
 	uint64_t size;
 	uint32_t block_size, max_transfer;
 	bool write_cache;
-	bool stable; /* uuid is the same at each start */
+	const char *server;	  /* "daemon" or "runner" */
+	const char *reservations; /* whose they are: "lio", "duotgt", or "none" */
+	bool stable;		  /* uuid is the same at each start */
 	uint8_t uuid[16];
 };
 
@@ -112,6 +114,11 @@ static int of_configuration(const char *path, const struct cfgstring *string, st
 	facts->max_transfer = service_max_transfer(config);
 	facts->write_cache = storage->write_cache && !storage->read_only;
 	facts->stable = storage->has_uuid || *storage->path;
+	facts->server = config->tcmu.enabled ? "daemon" : "runner";
+	if (storage->both_front_ends)
+		facts->reservations = "none";
+	else if (config->tcmu.enabled && config->tcmu.own_reservations)
+		facts->reservations = "duotgt";
 	r = find_uuid(config, storage, facts->uuid);
 	if (r < 0)
 		return cmd_fail(EXIT_FAILED, "%s: %s", facts->name, g_strerror(-r));
@@ -164,6 +171,8 @@ static void print_facts(const struct facts *facts, const char *string)
 			printf("%02x", facts->uuid[i]);
 		printf("\n");
 	}
+	printf("server %s\n", facts->server);
+	printf("reservations %s\n", facts->reservations);
 	printf("cmd_time_out %d\n", COMMAND_TIME_OUT_S);
 	printf("max_data_area_mb %" PRIu64 "\n", MAX(memory >> 20, 1));
 }
@@ -171,7 +180,7 @@ static void print_facts(const struct facts *facts, const char *string)
 static int tell(const struct cmd *cmd, const char *config, const char *storage)
 {
 	char *text = g_strconcat(CFGSTRING_SUBTYPE "/", storage, NULL);
-	struct facts facts = {0};
+	struct facts facts = {.server = "runner", .reservations = "lio"};
 	struct cfgstring string;
 	char why[256];
 	int code;

@@ -5,12 +5,12 @@
 # ask_facts STORAGE: sets the variables that `duotgt storage` prints a line for each
 ask_facts() {
 	name='' dev_config='' size='' block_size='' max_sectors='' write_cache='' serial=''
-	cmd_time_out='' max_data_area_mb=''
+	server='' reservations='' cmd_time_out='' max_data_area_mb=''
 	facts=$(duotgt storage --config "$config" "$1") || exit
 	while read -r key value; do
 		case $key in
 		name | dev_config | size | block_size | max_sectors | write_cache | serial | \
-			cmd_time_out | max_data_area_mb)
+			server | reservations | cmd_time_out | max_data_area_mb)
 			eval "$key=\$value"
 			;;
 		esac
@@ -75,15 +75,23 @@ the storage a name in $config)"
 make_device() {
 	make_folder "${1%/*}"
 	make_folder "$1"
+	more=''
+	# A runner that has not heard of the subtype would answer for it, and refuse.
+	[ "$server" = daemon ] && program_runs tcmu-runner && more=,nl_reply_supported=-1
 	set_value "dev_size=$size,dev_config=$dev_config,hw_block_size=$block_size,\
-hw_max_sectors=$max_sectors,max_data_area_mb=$max_data_area_mb" "$1/control"
+hw_max_sectors=$max_sectors,max_data_area_mb=$max_data_area_mb$more" "$1/control"
 	# What it splits at or cuts off, it does not complain of.
 	[ "$(cat "$1/attrib/dev_config")" = "$dev_config" ] ||
 		die 1 "$1/control: took $(cat "$1/attrib/dev_config") for $dev_config"
 	set_value "$cmd_time_out" "$1/attrib/cmd_time_out"
 	set_value "$write_cache" "$1/attrib/emulate_write_cache"
-	# The core answers for itself. Reservations are the kernel's, which knows the initiators.
+	# The core answers for itself. Reservations are the kernel's, which knows the initiators, unless
+	# the configuration says otherwise.
 	set_value 0 "$1/attrib/alua_support"
+	case $reservations in
+	none) set_value 0 "$1/attrib/emulate_pr" ;;
+	duotgt) set_value 0 "$1/attrib/pgr_support" ;;
+	esac
 	[ -z "$serial" ] || set_value "$serial" "$1/wwn/vpd_unit_serial"
 	enable_device "$1"
 	echo "$name: attached, $size bytes, ${1#"$target"/}"

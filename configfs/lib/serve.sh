@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=sh disable=SC2154
-# Who serves a backstore: tcmu-runner with our plug-in. The kernel waits for its word when a device is
+# Who serves a backstore: tcmu-runner with our plug-in, or our daemon. The kernel waits for their word when a device is
 # made, without end: so nothing is made before it is there to give it.
 
 service_name=org.kernel.TCMUService1
@@ -23,7 +23,14 @@ runner_ready() {
 	fi
 }
 
+daemon_ready() { program_runs duotgt; }
+
 wait_for_server() {
+	if [ "$server" = daemon ]; then
+		wait_until daemon_ready ||
+			die 6 "$name: no duotgt daemon runs, which is to serve it (systemctl start duotgt)"
+		return
+	fi
 	wait_until runner_ready || die 6 "$name: no tcmu-runner runs that knows duotgt \
 (systemctl start tcmu-runner; see duotgt-lio doctor)"
 }

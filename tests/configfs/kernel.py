@@ -30,7 +30,8 @@ DEVICE = {"control": "", "enable": "0", "info": "", "wwn/vpd_unit_serial": "",
           "attrib/dev_config": "", "attrib/dev_size": "0", "attrib/hw_block_size": "512",
           "attrib/hw_max_sectors": "128", "attrib/max_data_area_mb": "1024",
           "attrib/nl_reply_supported": "0", "attrib/cmd_time_out": "30",
-          "attrib/emulate_write_cache": "0", "attrib/alua_support": "1", "attrib/emulate_pr": "1"}
+          "attrib/emulate_write_cache": "0", "attrib/alua_support": "1", "attrib/emulate_pr": "1",
+          "attrib/pgr_support": "1"}
 LOOP_TPG = {"nexus": "", "address": "", "enable": "0", "lun/": ""}
 SECRETS = {"userid": "", "password": "", "userid_mutual": "", "password_mutual": ""}
 ISCSI_TPG = {"enable": "0", "dynamic_sessions": "", "np/": "", "lun/": "", "acls/": "",

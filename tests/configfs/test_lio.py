@@ -70,13 +70,13 @@ class Case(unittest.TestCase):
         with open(self.root + "/disk.img", "ab") as file:
             file.truncate(size)
 
-    def configure(self):
+    def configure(self, **more):
         self.put("etc/duotgt/duotgt.json", json.dumps({
             "storages": [{"deviceID": 1, "name": "data", "path": self.root + "/disk.img"},
                          {"deviceID": 2, "path": "ram:2M", "blockShift": 12,
                           "writeCache": False}],
             "iscsiportals": [{"id": 1, "portal": "127.0.0.1:0"}],
-            "iscsitargets": {IQN: {"tpgts": {"1": [1]}, "luns": {"0": 1, "1": 2}}}}))
+            "iscsitargets": {IQN: {"tpgts": {"1": [1]}, "luns": {"0": 1, "1": 2}}}, **more}))
 
     def env(self):
         return {**os.environ, "PATH": f"{self.programs}:{os.environ['PATH']}",
@@ -127,6 +127,22 @@ class Attach(Case):
         device = self.target + "/core/user_1/2/"
         self.assertEqual(self.get(device + "attrib/hw_block_size"), "4096")
         self.assertEqual(self.get(device + "attrib/emulate_write_cache"), "0")
+
+    def test_the_daemon_serves(self):
+        before = self.tree()
+        self.configure(tcmu={"reservations": "duotgt"})
+        self.put("proc/7/comm", "bash\n")
+        self.refuses(NOT_RUNNING, "attach", "data", says="systemctl start duotgt")
+        self.assertEqual(self.tree(), before)
+        self.put("proc/8/comm", "duotgt\n")
+        self.does("attach", "data")
+        device = self.target + "/core/user_0/data/attrib/"
+        self.assertEqual((self.get(device + "nl_reply_supported"), self.get(device + "pgr_support"),
+                          self.get(device + "emulate_pr")), ("0", "0", "1"))
+        self.does("detach", "data")
+        self.put("proc/7/comm", "tcmu-runner\n")  # it knows nothing of us, and is not asked
+        self.does("attach", "data")
+        self.assertEqual(self.get(device + "nl_reply_supported"), "-1")
 
     def test_again_changes_nothing_but_the_size(self):
         self.does("attach", "data")

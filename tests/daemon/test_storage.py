@@ -63,6 +63,16 @@ class Storage(unittest.TestCase):
         facts = self.facts("1")
         self.assertEqual((facts["max_sectors"], facts["max_data_area_mb"]), ("512", "16"))
 
+    def test_who_serves_and_reserves(self):
+        self.assertEqual((self.facts("data")["server"], self.facts("data")["reservations"]),
+                         ("runner", "lio"))
+        storages = [{"deviceID": 1, "path": self.image},
+                    {"deviceID": 2, "path": "ram:1M", "bothFrontEnds": True}]
+        self.write(storages, tcmu={"reservations": "duotgt"})
+        for storage, owner in (("1", "duotgt"), ("2", "none")):
+            facts = self.facts(storage)
+            self.assertEqual((facts["server"], facts["reservations"]), ("daemon", owner))
+
     def test_of_a_path(self):
         facts = self.facts(self.image)
         self.assertEqual(facts["dev_config"], "duotgt/" + self.image)

@@ -15,14 +15,14 @@ Test = collections.namedtuple("Test", "name seconds")
 TEST = re.compile(r"^test_(\w+)\(\) \{ # at most (\d+) s$", re.MULTILINE)
 
 # Beside the program, in its build folder; those that are there go along.
-OTHERS = ("handler_duotgt.so", "handler/handler_duotgt.so", "tests/vm_load")
+OTHERS = ("handler_duotgt.so", "tests/vm_load")
 
 
-def load(folder, only):
-    """{group: tests} of the files test_GROUP.sh that @only names, in the order of the files."""
+def load(folder, only, kind="test"):
+    """{group: tests} of the files KIND_GROUP.sh that @only names, in the order of the files."""
     groups = {}
-    for path in sorted(glob.glob(os.path.join(folder, "test_*.sh"))):
-        group = os.path.basename(path)[len("test_"):-len(".sh")]
+    for path in sorted(glob.glob(os.path.join(folder, kind + "_*.sh"))):
+        group = os.path.basename(path)[len(kind) + 1:-len(".sh")]
         tests = [Test(name, int(seconds)) for name, seconds in TEST.findall(lab.read(path))
                  if wanted(group, name, only)]
         if tests:

@@ -31,13 +31,14 @@ modules() {
 	done
 }
 
-# start NAME COMMAND...: in the background; output in /run/test/NAME.log
+# start NAME COMMAND...: in the background; output in /run/test/NAME.log. In a session of its own: the
+# end of a test that takes too long is not to take from the kernel who serves it.
 start() {
 	local name=$1
 
 	shift
 	mkdir -p /run/test
-	"$@" >>"/run/test/$name.log" 2>&1 </dev/null &
+	setsid "$@" >>"/run/test/$name.log" 2>&1 </dev/null &
 	echo $! >"/run/test/$name.pid"
 }
 

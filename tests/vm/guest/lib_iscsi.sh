@@ -103,3 +103,6 @@ map_of() {
 		echo "/dev/${holder##*/}"
 	done
 }
+
+both_paths() { [ -n "$(map_of "$1")" ] && [ "$(map_of "$1")" = "$(map_of "$2")" ]; }
+path_is() { multipathd show paths raw format '%d %t' | grep -q "^${1##*/} $2"; }

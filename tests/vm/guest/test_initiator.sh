@@ -126,5 +126,3 @@ test_multipath() { # at most 180 s
 	logout $iqn $first
 	logout $iqn $second
 }
-both_paths() { [ -n "$(map_of "$1")" ] && [ "$(map_of "$1")" = "$(map_of "$2")" ]; }
-path_is() { multipathd show paths raw format '%d %t' | grep -q "^${1##*/} $2"; }

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# What a disk of tcm_loop does on a file in memory, by who stands behind it. Each kind of load goes
+# round all of them before the next round begins, so that what else the machine does hits all alike.
+
+seconds=2
+rounds=3
+loads=('read 1 4096' 'read 16 4096' 'write 16 4096' 'read 4 1048576' 'write 4 1048576')
+
+# loop_over NUMBER DEVICE: a disk of tcm_loop, printed
+loop_over() {
+	local tpg=$configfs/loopback/naa.500140500000000$1/tpgt_1
+
+	mkdir -p "$tpg/lun/lun_0"
+	echo "naa.600140500000000$1" >"$tpg/nexus"
+	ln -s "$2" "$tpg/lun/lun_0/disk"
+	wait_for 20 address_has_disk "$tpg"
+	basename /sys/class/scsi_device/"$(cat "$tpg/address")":0/device/block/*
+}
+address_has_disk() { [ -e "$(echo /sys/class/scsi_device/"$(cat "$1/address")":0/device/block/*)" ]; }
+
+# user_device NUMBER STRING
+user_device() {
+	local device=$configfs/core/user_$1/rate
+
+	mkdir -p "$device"
+	printf 'dev_size=%d,dev_config=%s,hw_max_sectors=8192' $((64 << 20)) "$2" >"$device/control"
+	echo 1 >"$device/enable"
+	echo "$device"
+}
+
+fileio_device() {
+	local device=$configfs/core/fileio_9/rate
+
+	modules target_core_file
+	mkdir -p "$device"
+	printf 'fd_dev_name=/dev/shm/fileio,fd_dev_size=%d,fd_buffered_io=1' $((64 << 20)) \
+		>"$device/control"
+	echo 1 >"$device/enable"
+	echo "$device"
+}
+
+median() { sort -n | sed -n "$(((rounds + 1) / 2))p"; }
+
+test_rates() { # at most 900 s
+	local name disk load i way
+	local -A disks
+
+	kernel_target
+	storage_config $((64 << 20))
+	runner_up
+	mkdir -p /tmp/work/rates
+	for name in takeover raw fileio; do
+		head -c $((64 << 20)) /dev/zero >/dev/shm/$name
+	done
+	disks[takeover]=$(loop_over 1 "$(user_device 1 'duotgt//dev/shm/takeover?serve=process')")
+	disks[raw]=$(loop_over 2 "$(user_device 2 'duotgt//dev/shm/raw?serve=process&mode=raw')")
+	disks[fileio]=$(loop_over 3 "$(fileio_device)")
+	if [ -e disk.qcow2 ]; then
+		cp disk.qcow2 /dev/shm/qcow
+		disks[qcow]=$(loop_over 4 "$(user_device 4 qcow//dev/shm/qcow)")
+		dd if=/dev/zero of="/dev/${disks[qcow]}" bs=1M count=64 oflag=direct status=none
+	else
+		unchecked "tcmu-runner's qcow: qemu-img is not installed"
+	fi
+	for ((i = 0; i < rounds; i++)); do
+		for load in "${loads[@]}"; do
+			for way in "${!disks[@]}"; do
+				read -r name depth bytes <<<"$load"
+				./vm_load "$name" "/dev/${disks[$way]}" "$depth" $seconds "$bytes" \
+					>>"/tmp/work/rates/$load $way"
+			done
+		done
+	done
+	show
+}
+
+# show: medians, and what they are to the takeover's
+show() {
+	local load way rate own
+
+	printf '%-24s' 'operations a second'
+	for way in takeover raw fileio qcow; do printf '%20s' $way; done
+	echo
+	for load in "${loads[@]}"; do
+		printf '%-24s' "$load"
+		own=$(median <"/tmp/work/rates/$load takeover")
+		for way in takeover raw fileio qcow; do
+			[ -e "/tmp/work/rates/$load $way" ] || continue
+			rate=$(median <"/tmp/work/rates/$load $way")
+			printf '%12s (%5s)' "$rate" "$(awk -v a="$own" -v b="$rate" \
+				'BEGIN { printf "%.2f", a / b }')"
+		done
+		echo
+	done
+	echo '(in brackets: the takeover against it; loads are: kind, depth, bytes)'
+}
