@@ -63,21 +63,40 @@ static void kit_done(struct engine_post *post)
 	request->io->done(request->io, request->res);
 }
 
-static void kit_submit(void *arg, struct engine *engine, struct duotgt_io *io)
+static void complete(struct pi_kit_store *store, struct engine *engine, struct duotgt_io *io)
 {
 	struct kit_request *request = (struct kit_request *)io->priv;
-	struct pi_kit_store *store = arg;
 
-	assert_false(io->flags & ~DUOTGT_IO_FUA);
-	if (pi_kit_before && io->kind != DUOTGT_IO_READ)
-		pi_kit_before(store, io);
-	store->n[io->kind]++;
 	request->io = io;
 	request->res = io->kind == store->fail_kind ? store->fail : 0;
 	if (request->res == 0)
 		move(store, io);
 	request->post.run = kit_done;
 	engine_post(engine, &request->post);
+}
+
+void pi_kit_release(struct pi_kit_store *store)
+{
+	assert_non_null(store->held);
+	complete(store, store->held_by, store->held);
+	store->held = NULL;
+}
+
+static void kit_submit(void *arg, struct engine *engine, struct duotgt_io *io)
+{
+	struct pi_kit_store *store = arg;
+
+	assert_false(io->flags & ~DUOTGT_IO_FUA);
+	if (pi_kit_before && io->kind != DUOTGT_IO_READ)
+		pi_kit_before(store, io);
+	store->n[io->kind]++;
+	if (!store->hold_writes || io->kind != DUOTGT_IO_WRITE) {
+		complete(store, engine, io);
+		return;
+	}
+	assert_null(store->held);
+	store->held = io;
+	store->held_by = engine;
 }
 
 static const struct duotgt_backend_ops kit_ops = {

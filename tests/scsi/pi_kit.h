@@ -18,6 +18,9 @@ struct pi_kit_store {
 	bool can_discard;
 	int fail; /* what requests of fail_kind end with; 0: they are done */
 	enum duotgt_io_kind fail_kind;
+	bool hold_writes; /* until pi_kit_release() */
+	struct duotgt_io *held;
+	struct engine *held_by;
 	unsigned n[4]; /* requests, by enum duotgt_io_kind */
 };
 
@@ -25,6 +28,9 @@ extern struct pi_kit_store pi_kit[PI_STORES];
 
 /* The two are as they were made: zeroes. */
 void pi_kit_reset(void);
+
+/* The one write that is held is done now. */
+void pi_kit_release(struct pi_kit_store *store);
 
 /* Runs before each request that changes a store. NULL: nothing. */
 extern void (*pi_kit_before)(const struct pi_kit_store *store, const struct duotgt_io *io);

@@ -3,6 +3,7 @@
 #include "scsi/backend/backends.h"
 #include "scsi/pi/pi.h"
 #include "tests/scsi/pi_kit.h"
+#include "tests/scsi/wipe_kit.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -372,6 +373,35 @@ static void parts_of_blocks(void **state)
 
 /* ---- many at the same blocks ---- */
 
+/* A read that comes when a write has done its tuples, and not its blocks, waits for these. */
+static void half_a_write(void **state)
+{
+	struct sent write = {
+		.cdb = {0x8a, 0x20, [9] = 12, [13] = 4}, .out = buf, .out_len = 4 * UNIT};
+	struct sent read = {.cdb = {0x8f, 0x20, [9] = 15, [13] = 1}}; /* VERIFY (16) */
+	struct sent beside = {.cdb = {0x8f, 0x20, [9] = 16, [13] = 1}};
+	struct started writing, reading, reading_beside;
+	struct harness *h = *state;
+
+	fill(12, 5, 1, 2);
+	assert_good(write_units(h, 1, 0, 12, 5));
+	fill(12, 5, 99, 3);
+	pi_kit[PI_DATA].hold_writes = true;
+	wipe_start(h, &writing, &write);
+	wipe_start(h, &reading, &read);
+	wipe_start(h, &reading_beside, &beside);
+	wipe_turn(h, 20);
+	assert_non_null(pi_kit[PI_DATA].held);
+	assert_true(reading_beside.done && !reading.done && !writing.done);
+	pi_kit_release(&pi_kit[PI_DATA]);
+	wipe_end(h, &writing);
+	wipe_end(h, &reading);
+	wipe_end(h, &reading_beside);
+	assert_int_equal(writing.task.status, STATUS_GOOD);
+	assert_int_equal(reading.task.status, STATUS_GOOD);
+	assert_int_equal(reading_beside.task.status, STATUS_GOOD);
+}
+
 static struct scsi_lu *shared;
 static atomic_uint n_bad;
 
@@ -427,6 +457,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(failing_writes, start, stop),
 		cmocka_unit_test_setup_teardown(failing_flush, start, stop),
 		cmocka_unit_test_setup_teardown(parts_of_blocks, start, stop),
+		cmocka_unit_test_setup_teardown(half_a_write, start, stop),
 		cmocka_unit_test(side_by_side),
 	};
 
