@@ -309,8 +309,9 @@ static bool loses_writes(const struct duotgt_io *io, int res)
 {
 	if (io->kind == DUOTGT_IO_FLUSH)
 		return true;
+	/* -EILSEQ: its protection information is wrong, so that nothing was written. */
 	return io->kind == DUOTGT_IO_WRITE && (io->flags & DUOTGT_IO_FUA) && res != -ENOSPC &&
-	       !is_transient(res);
+	       res != -EILSEQ && !is_transient(res);
 }
 
 static enum scsi_step io_failed(struct scsi_task *task, int res)
