@@ -303,7 +303,8 @@ static bool is_transient(int res)
 
 /*
  * Whether a failure means that dirty pages may have been dropped: the kernel reports that once,
- * and a later flush that succeeds would prove nothing (DESIGN 6.3).
+ * and a later flush that succeeds would prove nothing (DESIGN 6.3). What fails a check of its
+ * protection information has not been written at all.
  */
 static bool loses_writes(const struct duotgt_io *io, int res)
 {
@@ -320,8 +321,6 @@ static enum scsi_step io_failed(struct scsi_task *task, int res)
 
 	if (res == -EILSEQ)
 		return pi_check_failed(task);
-	if (loses_writes(&task->io, res))
-		atomic_store(&task->lu->flush_failed, true);
 	if (task->io.kind == DUOTGT_IO_FLUSH)
 		return scsi_check(task, SENSE_WRITE_ERROR);
 	if (is_transient(res))
