@@ -7,6 +7,12 @@
 
 enum { RSP_BIDI_O = 0x10, RSP_BIDI_U = 0x08, RSP_O = 0x04, RSP_U = 0x02, RSP_S = 0x01 };
 
+/* The initiator has announced data both ways. */
+static bool is_bidirectional(const struct iscsi_task *task)
+{
+	return (task->req.bhs.b[1] & (BHS_READ | BHS_WRITE)) == (BHS_READ | BHS_WRITE);
+}
+
 /* Residual of one direction. Return: the flag to set, 0 when there is none. */
 static uint8_t residual(uint64_t moved, uint32_t expected, uint8_t over, uint8_t under,
 			uint8_t *field)
@@ -35,7 +41,7 @@ static void set_residuals(const struct iscsi_task *task, struct iscsi_bhs *bhs)
 
 	if (flags & BHS_WRITE)
 		bhs->b[1] |= residual(out, scsi->expect_out, RSP_O, RSP_U, bhs->b + 44);
-	if ((flags & (BHS_READ | BHS_WRITE)) == (BHS_READ | BHS_WRITE))
+	if (is_bidirectional(task))
 		bhs->b[1] |= residual(in, scsi->expect_in, RSP_BIDI_O, RSP_BIDI_U, bhs->b + 40);
 	else
 		bhs->b[1] |= flags & BHS_WRITE
@@ -89,7 +95,6 @@ static void answer_data_in(struct iscsi_task *task)
 void task_answer(struct iscsi_task *task)
 {
 	const struct scsi_task *scsi = &task->scsi;
-	bool bidi = (task->req.bhs.b[1] & (BHS_READ | BHS_WRITE)) == (BHS_READ | BHS_WRITE);
 
 	if (task->silent || task->req.conn->phase != CONN_FULL_FEATURE) {
 		task_set_state(task, TASK_GHOST);
@@ -101,7 +106,7 @@ void task_answer(struct iscsi_task *task)
 	 * know that all of it has left. */
 	list_del(&task->hash);
 	task->in_len = at_most(scsi->in_len, scsi->expect_in);
-	if (scsi->status != STATUS_GOOD || bidi)
+	if (scsi->status != STATUS_GOOD || is_bidirectional(task))
 		task->in_len = 0;
 	if (task->in_len)
 		answer_data_in(task);

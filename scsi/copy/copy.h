@@ -46,6 +46,7 @@ enum copy_sa {
 enum {
 	CSCD_IDENTIFICATION = 0xe4,
 	SEGMENT_BLOCK_TO_BLOCK = 0x02,
+	SEGMENT_BLOCK_OFFSET = 0x0a, /* the same, in bytes */
 };
 
 #define CSCD_ID_SELF 0xffff /* instead of a descriptor's index: the LU that the command came to */

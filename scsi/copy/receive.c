@@ -166,8 +166,9 @@ enum scsi_step copy_receive_parameters(struct scsi_task *task)
 	out_u8(&out, COPY_MAX_CONCURRENT);
 	out_u8(&out, COPY_GRANULARITY_LOG2);
 	out_zero(&out, 2 + 3); /* granularity of inline and held data */
-	out_u8(&out, 2);
+	out_u8(&out, 3);
 	out_u8(&out, SEGMENT_BLOCK_TO_BLOCK);
+	out_u8(&out, SEGMENT_BLOCK_OFFSET);
 	out_u8(&out, CSCD_IDENTIFICATION);
 	return receive_reply(task, &out);
 }

@@ -104,8 +104,9 @@ static void out_descriptors(struct bytes_out *out)
 {
 	size_t begin = descriptor_begin(out, SUPPORTED_DESCRIPTORS);
 
-	out_u8(out, 2);
+	out_u8(out, 3);
 	out_u8(out, SEGMENT_BLOCK_TO_BLOCK);
+	out_u8(out, SEGMENT_BLOCK_OFFSET);
 	out_u8(out, CSCD_IDENTIFICATION);
 	descriptor_end(out, begin);
 	begin = descriptor_begin(out, SUPPORTED_CSCD_IDS);

@@ -2,8 +2,10 @@
 /*
  * EXTENDED COPY: segments become pieces before the first byte moves. Where the block lengths of
  * source and destination differ, a segment may have bytes left over, which CAT and PAD give to the
- * next one, fill up, or drop; all that is settled here, as byte ranges.
- * Source: SPC-5 r22, block device to block device segment descriptor, CAT and PAD.
+ * next one, fill up, or drop; all that is settled here, as byte ranges. Segments in bytes have to
+ * be of whole blocks of both: a store moves nothing less.
+ * Source: SPC-5 r22, block device to block device segment descriptors, without and with offset,
+ * CAT and PAD.
  */
 #include "scsi/copy/xcopy.h"
 #include "scsi/copy/cscd.h"
@@ -13,7 +15,8 @@
 #include <stdlib.h>
 
 enum {
-	SEGMENT_LEN = 28,
+	SEGMENT_LEN = 28, /* of SEGMENT_BLOCK_TO_BLOCK, the shortest */
+	SEGMENT_OFFSET_LEN = 32,
 	PIECES_PER_SEGMENT = 3, /* what is left over of others, its own, padding */
 	LEFT_OVER_MAX = 8,	/* ranges of 512 bytes and more, less than one block together */
 
@@ -43,7 +46,9 @@ struct segment {
 	unsigned index;
 	bool dc, cat;
 	const struct cscd *from, *to;
-	uint64_t n_blocks, from_lba, to_lba;
+	bool in_bytes; /* n is of bytes; else of blocks of the one that DC says */
+	uint64_t n, from_lba, to_lba;
+	uint64_t from_byte, to_byte; /* behind the LBA */
 };
 
 /* The segment @index fails; @field is a byte of its descriptor, -1: none in particular. */
@@ -84,7 +89,10 @@ static bool read_segment(struct plan *plan, const uint8_t *p, struct segment *se
 	segment->dc = p[1] & DC;
 	segment->from = cscd_of(plan, be16_get(p + 4));
 	segment->to = cscd_of(plan, be16_get(p + 6));
-	segment->n_blocks = be16_get(p + 10);
+	segment->in_bytes = p[0] == SEGMENT_BLOCK_OFFSET;
+	segment->n = segment->in_bytes ? be32_get(p + 8) : be16_get(p + 10);
+	segment->from_byte = segment->in_bytes ? be16_get(p + 28) : 0;
+	segment->to_byte = segment->in_bytes ? be16_get(p + 30) : 0;
 	segment->from_lba = be64_get(p + 12);
 	segment->to_lba = be64_get(p + 20);
 	if (!judge_cscd(plan, segment, segment->from, 4) ||
@@ -96,11 +104,11 @@ static bool read_segment(struct plan *plan, const uint8_t *p, struct segment *se
 	return true;
 }
 
-/* Whether @len bytes from @lba on are there; @field is that of the LBA. */
+/* Whether @len bytes from @byte behind @lba on are there; @field is that of the LBA. */
 static bool judge_range(struct plan *plan, const struct segment *segment, const struct cscd *cscd,
-			uint64_t lba, uint64_t len, int field)
+			uint64_t lba, uint64_t byte, uint64_t len, int field)
 {
-	uint64_t n_blocks = len / cscd->block_size;
+	uint64_t n_blocks = (byte + len) / cscd->block_size;
 
 	if (lba > cscd->n_blocks || n_blocks > cscd->n_blocks - lba)
 		return refuse(plan, segment->index, SENSE_COPY_ABORTED, field);
@@ -126,10 +134,15 @@ static void add_range(struct plan *plan, struct scsi_lu *lu, uint64_t offset, ui
 	plan->left[plan->n_left++] = (struct range){lu, offset, len};
 }
 
-/* @len bytes of the stream go to the destination, from @done bytes behind its LBA on. */
+static uint64_t destination_of(const struct segment *segment)
+{
+	return segment->to_lba * segment->to->block_size + segment->to_byte;
+}
+
+/* @len bytes of the stream go to the destination. */
 static void emit(struct plan *plan, const struct segment *segment, uint64_t len)
 {
-	uint64_t to_offset = segment->to_lba * segment->to->block_size;
+	uint64_t to_offset = destination_of(segment);
 	unsigned used = 0;
 
 	while (len) {
@@ -157,7 +170,7 @@ static void emit_padding(struct plan *plan, const struct segment *segment, uint6
 			 uint64_t len)
 {
 	struct copy_piece piece = {.to = segment->to->lu,
-				   .to_offset = segment->to_lba * segment->to->block_size + done,
+				   .to_offset = destination_of(segment) + done,
 				   .len = len,
 				   .segment = segment->index};
 
@@ -177,7 +190,7 @@ static bool measure_by_source(struct plan *plan, const struct segment *segment, 
 	uint32_t block = segment->to->block_size;
 	uint64_t over;
 
-	m->taken = segment->n_blocks * segment->from->block_size;
+	m->taken = segment->n * segment->from->block_size;
 	over = (left_bytes(plan) + m->taken) % block;
 	m->given = left_bytes(plan) + m->taken - over;
 	if (!over || segment->cat)
@@ -198,13 +211,34 @@ static bool measure_by_destination(struct plan *plan, const struct segment *segm
 	uint32_t block = segment->from->block_size;
 	uint64_t left = left_bytes(plan), missing;
 
-	m->given = segment->n_blocks * segment->to->block_size;
+	m->given = segment->n * segment->to->block_size;
 	missing = m->given > left ? m->given - left : 0;
 	m->taken = (missing + block - 1) / block * block;
 	if (left + m->taken == m->given || segment->cat)
 		return true;
 	m->drop = true;
 	return segment->from->pad || refuse(plan, segment->index, SENSE_INEXACT_SEGMENT, -1);
+}
+
+/* In bytes: nothing is left over, and of others nothing may be. */
+static bool measure_by_bytes(struct plan *plan, const struct segment *segment, struct measure *m)
+{
+	const struct cscd *from = segment->from, *to = segment->to;
+
+	m->taken = m->given = segment->n;
+	if (!left_bytes(plan) && !(segment->n % from->block_size) &&
+	    !(segment->n % to->block_size) && !(segment->from_byte % from->block_size) &&
+	    !(segment->to_byte % to->block_size))
+		return true;
+	return refuse(plan, segment->index, SENSE_INEXACT_SEGMENT, -1);
+}
+
+static bool measure(struct plan *plan, const struct segment *segment, struct measure *m)
+{
+	if (segment->in_bytes)
+		return measure_by_bytes(plan, segment, m);
+	return segment->dc ? measure_by_destination(plan, segment, m)
+			   : measure_by_source(plan, segment, m);
 }
 
 static bool plan_segment(struct plan *plan, const uint8_t *p, unsigned index)
@@ -214,12 +248,15 @@ static bool plan_segment(struct plan *plan, const uint8_t *p, unsigned index)
 
 	if (!read_segment(plan, p, &segment))
 		return false;
-	if (!(segment.dc ? measure_by_destination : measure_by_source)(plan, &segment, &m))
+	if (!measure(plan, &segment, &m))
 		return false;
-	if (!judge_range(plan, &segment, segment.from, segment.from_lba, m.taken, 12) ||
-	    !judge_range(plan, &segment, segment.to, segment.to_lba, m.given + m.padding, 20))
+	if (!judge_range(plan, &segment, segment.from, segment.from_lba, segment.from_byte, m.taken,
+			 12) ||
+	    !judge_range(plan, &segment, segment.to, segment.to_lba, segment.to_byte,
+			 m.given + m.padding, 20))
 		return false;
-	add_range(plan, segment.from->lu, segment.from_lba * segment.from->block_size, m.taken);
+	add_range(plan, segment.from->lu,
+		  segment.from_lba * segment.from->block_size + segment.from_byte, m.taken);
 	emit(plan, &segment, m.given);
 	emit_padding(plan, &segment, m.given, m.padding);
 	if (m.drop)
@@ -229,25 +266,40 @@ static bool plan_segment(struct plan *plan, const uint8_t *p, unsigned index)
 
 /* ---- the list ---- */
 
+/* The length of a segment descriptor, and the flags of its byte 1; 0 for a type that is none. */
+static size_t segment_len(const uint8_t *p, uint8_t *ret_flags)
+{
+	*ret_flags = p[0] == SEGMENT_BLOCK_TO_BLOCK ? CAT | DC : CAT;
+	return p[0] == SEGMENT_BLOCK_TO_BLOCK ? SEGMENT_LEN
+	       : p[0] == SEGMENT_BLOCK_OFFSET ? SEGMENT_OFFSET_LEN
+					      : 0;
+}
+
 /* Codes and lengths of all segments, before any is planned. They begin @at in the list. */
 static enum scsi_step judge_segments(struct scsi_task *task, const uint8_t *list, size_t len,
-				     unsigned at)
+				     unsigned at, unsigned *ret_n)
 {
-	if (len / SEGMENT_LEN > COPY_MAX_SEGMENTS)
-		return scsi_check(task, SENSE_TOO_MANY_SEGMENTS);
-	for (size_t i = 0; i < len; i += SEGMENT_LEN) {
+	size_t segment;
+	unsigned n = 0;
+	uint8_t flags;
+
+	for (size_t i = 0; i < len; i += segment, n++) {
 		const uint8_t *p = list + i;
 
-		if (p[0] != SEGMENT_BLOCK_TO_BLOCK)
+		if (n == COPY_MAX_SEGMENTS)
+			return scsi_check(task, SENSE_TOO_MANY_SEGMENTS);
+		segment = segment_len(p, &flags);
+		if (!segment)
 			return scsi_check(task, SENSE_SEGMENT_TYPE);
-		if (len - i < SEGMENT_LEN)
+		if (len - i < segment)
 			return scsi_check(task, SENSE_PARAMETER_LIST_LENGTH);
-		if (be16_get(p + 2) != SEGMENT_LEN - 4)
+		if (be16_get(p + 2) != segment - 4)
 			return scsi_check_param(task, at + (unsigned)i + 2, 0xff);
-		if (p[1] & ~(CAT | DC))
+		if (p[1] & ~flags)
 			return scsi_check_param(task, at + (unsigned)i + 1,
-						(uint8_t)(p[1] & ~(CAT | DC)));
+						(uint8_t)(p[1] & ~flags));
 	}
+	*ret_n = n;
 	return SCSI_READY;
 }
 
@@ -266,10 +318,12 @@ static enum scsi_step judge_lengths(struct scsi_task *task, const struct xcopy_h
 }
 
 /* What comes before a segment that cannot be done is done: then the command ends with its sense. */
-static void plan_all(struct plan *plan, const uint8_t *segments, unsigned n)
+static void plan_all(struct plan *plan, const uint8_t *segment, unsigned n)
 {
-	for (unsigned i = 0; i < n; i++) {
-		if (plan_segment(plan, segments + (size_t)i * SEGMENT_LEN, i))
+	uint8_t flags;
+
+	for (unsigned i = 0; i < n; segment += segment_len(segment, &flags), i++) {
+		if (plan_segment(plan, segment, i))
 			continue;
 		copy_job_ends_with(plan->job, &plan->sense);
 		n = i;
@@ -282,7 +336,7 @@ enum scsi_step xcopy_run(struct scsi_task *task, const struct xcopy_header *head
 {
 	scoped(free) struct plan *plan = malloc(sizeof(*plan));
 	unsigned segments_at = header->len + header->cscds_len;
-	unsigned n_segments = header->segments_len / SEGMENT_LEN;
+	unsigned n_segments;
 
 	if (!plan)
 		return scsi_finish(task, STATUS_BUSY);
@@ -293,8 +347,8 @@ enum scsi_step xcopy_run(struct scsi_task *task, const struct xcopy_header *head
 	cscd_self(task, &plan->self);
 	if (cscd_read(task, list + header->len, header->cscds_len, header->len, plan->cscds,
 		      &plan->n_cscds) == SCSI_DONE ||
-	    judge_segments(task, list + segments_at, header->segments_len, segments_at) ==
-		    SCSI_DONE)
+	    judge_segments(task, list + segments_at, header->segments_len, segments_at,
+			   &n_segments) == SCSI_DONE)
 		return SCSI_DONE;
 	plan->job = copy_job_new(task, header->list_usage != LIST_NONE, header->list_id,
 				 header->list_usage == LIST_HOLD, n_segments * PIECES_PER_SEGMENT);

@@ -139,6 +139,22 @@ void xlist_seg(struct xlist *x, const struct seg *seg)
 	assert_false(x->out.full);
 }
 
+void xlist_seg_bytes(struct xlist *x, uint32_t n, uint64_t from_lba, uint64_t to_lba,
+		     uint16_t from_byte, uint16_t to_byte)
+{
+	out_u8(&x->out, 0x0a);
+	out_u8(&x->out, 0);
+	out_be16(&x->out, 0x1c);
+	out_be16(&x->out, 0);
+	out_be16(&x->out, 1);
+	out_be32(&x->out, n);
+	out_be64(&x->out, from_lba);
+	out_be64(&x->out, to_lba);
+	out_be16(&x->out, from_byte);
+	out_be16(&x->out, to_byte);
+	assert_false(x->out.full);
+}
+
 void xlist_end(struct xlist *x)
 {
 	unsigned header = is_lid4(x) ? 48 : 16;

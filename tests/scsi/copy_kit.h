@@ -41,6 +41,9 @@ void xlist_lid1(struct xlist *x, uint8_t list_id, uint8_t usage);
 void xlist_lid4(struct xlist *x, uint32_t list_id, uint8_t usage, bool immed);
 void xlist_cscd(struct xlist *x, const struct scsi_lu *lu, bool pad);
 void xlist_seg(struct xlist *x, const struct seg *seg);
+/* With offset, from CSCD 0 to CSCD 1. */
+void xlist_seg_bytes(struct xlist *x, uint32_t n, uint64_t from_lba, uint64_t to_lba,
+		     uint16_t from_byte, uint16_t to_byte);
 void xlist_end(struct xlist *x);
 const struct answer *xlist_send(struct harness *h, unsigned nexus, uint32_t lun, struct xlist *x);
 

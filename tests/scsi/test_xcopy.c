@@ -506,6 +506,64 @@ static void reservations_of_others(void **state)
 	harness_stop(&h);
 }
 
+/* Segments in bytes, behind an LBA: as long as they are of whole blocks of both. */
+static void with_offset(void **state)
+{
+	static const struct {
+		uint32_t n;
+		uint64_t from_lba, to_lba;
+		uint16_t from_byte, to_byte;
+		enum scsi_sense_code code; /* of LUN 0, blocks of 512, to LUN 1, blocks of 1024 */
+	} cases[] = {
+		{4096, 3, 5, 0, 0, SENSE_NONE},
+		{70000 / 1024 * 1024, 8, 5, 1024, 2048, SENSE_NONE},
+		{0, 3, 5, 0, 0, SENSE_NONE},
+		{512, 3, 5, 0, 0, SENSE_INEXACT_SEGMENT},
+		{1024, 3, 5, 100, 0, SENSE_INEXACT_SEGMENT},
+		{1024, 3, 5, 0, 512, SENSE_INEXACT_SEGMENT},
+		{2048, KIT_SIZE / 512 - 3, 5, 0, 0, SENSE_COPY_ABORTED},
+		{2048, KIT_SIZE / 512 - 4, 5, 512, 0, SENSE_COPY_ABORTED},
+		{2048, UINT64_MAX, 5, 0, 0, SENSE_COPY_ABORTED},
+		{2048, 3, KIT_SIZE / 1024 - 1, 0, 0, SENSE_COPY_ABORTED},
+		{0xfffffc00, 3, 5, 0, 0, SENSE_COPY_ABORTED},
+	};
+	static struct xlist x;
+	struct harness h;
+
+	(void)state;
+	kit_start(&h, 512, 1024);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint64_t from = cases[i].from_lba * 512 + cases[i].from_byte;
+		uint64_t to = cases[i].to_lba * 1024 + cases[i].to_byte;
+		const uint8_t *disk;
+
+		kit_fill(&h, 1);
+		xlist_lid1(&x, 1, 0);
+		xlist_cscd(&x, h.lus[0], false);
+		xlist_cscd(&x, h.lus[1], false);
+		xlist_seg_bytes(&x, cases[i].n, cases[i].from_lba, cases[i].to_lba,
+				cases[i].from_byte, cases[i].to_byte);
+		xlist_end(&x);
+		if (cases[i].code != SENSE_NONE) {
+			assert_check(xlist_send(&h, 0, 0, &x), cases[i].code);
+			continue;
+		}
+		assert_good(xlist_send(&h, 0, 0, &x));
+		disk = kit_read(&h, 1);
+		for (uint64_t at = 0; at < KIT_SIZE; at++)
+			assert_int_equal(disk[at], at >= to && at < to + cases[i].n
+							   ? kit_byte(0, from + at - to)
+							   : kit_byte(1, at));
+	}
+	xlist_lid1(&x, 1, 0);
+	xlist_cscd(&x, h.lus[0], false);
+	xlist_seg_bytes(&x, 512, 0, 9, 0, 0);
+	xlist_end(&x);
+	x.buf[x.out.len - 31] = 0x02; /* DC, which is the other descriptor's */
+	assert_check(xlist_send(&h, 0, 0, &x), SENSE_INVALID_FIELD_IN_PARAMETERS);
+	harness_stop(&h);
+}
+
 /* ---- a store that does as it is told ---- */
 
 /* RAM at LUN 0, the fake at LUN 1. */
@@ -942,14 +1000,15 @@ static void operating_parameters(void **state)
 	kit_start(&h, 512, 512);
 	a = SEND(&h, .cdb = {0x84, 0x03, [13] = 200}, .expect_in = 200);
 	assert_good(a);
-	assert_int_equal(a->len, 46);
-	assert_int_equal(be32_get(a->data), 42);
+	assert_int_equal(a->len, 47);
+	assert_int_equal(be32_get(a->data), 43);
 	assert_int_equal(be16_get(a->data + 8), COPY_MAX_CSCDS);
 	assert_int_equal(be16_get(a->data + 10), COPY_MAX_SEGMENTS);
 	assert_int_equal(be32_get(a->data + 12), COPY_MAX_LIST);
-	assert_int_equal(a->data[43], 2);
+	assert_int_equal(a->data[43], 3);
 	assert_int_equal(a->data[44], 0x02);
-	assert_int_equal(a->data[45], 0xe4);
+	assert_int_equal(a->data[45], 0x0a);
+	assert_int_equal(a->data[46], 0xe4);
 	a = SEND(&h, .cdb = {0x12, 0, 0, 0, 96}, .expect_in = 96);
 	assert_true(a->data[5] & 0x08);
 	harness_stop(&h);
@@ -1017,6 +1076,7 @@ int main(void)
 		cmocka_unit_test(in_the_background),
 		cmocka_unit_test(is_aborted_by_command),
 		cmocka_unit_test(waits_for_who_is_alone_at_its_source),
+		cmocka_unit_test(with_offset),
 		cmocka_unit_test(is_aborted_by_reset),
 		cmocka_unit_test(is_aborted_by_preempt_and_abort),
 		cmocka_unit_test(is_aborted_by_task_management),
