@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Load on a disk of the guest's, around the page cache, from DEPTH threads for SECONDS.
+ * Load on a disk of the guest's, around the page cache, from DEPTH threads for SECONDS, or until
+ * SIGTERM.
  *
- *	vm_load verify DEVICE DEPTH SECONDS	4 KiB blocks with a stamp, flushed now and then,
- *read back at random and, at the end, all of them vm_load read|write DEVICE DEPTH SECONDS BYTES
- *random blocks; prints the rate
+ *	vm_load verify DEVICE DEPTH SECONDS
+ *	vm_load read|write DEVICE DEPTH SECONDS BYTES
  *
- * Each thread has a part of the disk for itself, so it knows what must be in it. Exit status: 0;
- * 1 after an error of the disk's or a block that is not what was acknowledged; 2 usage.
+ * The first writes blocks of 4 KiB with a stamp, flushes now and then, and reads back at random
+ * and, at the end, all of them. The others take random blocks and print the rate. Each thread has
+ * a part of the disk for itself, so it knows what must be in it. Exit status: 0; 1 after an error
+ * of the disk's or a block that is not what was acknowledged; 2 usage.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -134,6 +137,12 @@ static void share_out(struct worker *workers, unsigned n, uint64_t blocks)
 	}
 }
 
+static void on_end(int number)
+{
+	(void)number;
+	ended = true;
+}
+
 static uint64_t now_ns(void)
 {
 	struct timespec t;
@@ -160,6 +169,7 @@ int main(int argc, char **argv)
 		perror(argv[2]);
 		return 1;
 	}
+	signal(SIGTERM, on_end);
 	share_out(workers, depth, (uint64_t)lseek(disk, 0, SEEK_END) / block);
 	begun = now_ns();
 	for (unsigned i = 0; i < depth; i++)

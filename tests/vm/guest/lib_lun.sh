@@ -146,13 +146,15 @@ check_kills() {
 	shift
 	lio attach data
 	disk=$(loop_disk)
-	./vm_load verify "$disk" 4 $((rounds * 2)) &
+	./vm_load verify "$disk" 4 1000 &
 	load=$!
 	for ((round = 1; round <= rounds; round++)); do
 		sleep 0.7
 		"$@"
+		kill -0 $load
 		say "round $round"
 	done
+	kill $load
 	wait $load
 	no_io_errors
 	lio detach data

@@ -42,7 +42,7 @@ again() {
 	serve
 }
 
-test_kills() { # at most 240 s
+test_kills() { # at most 400 s
 	begin
 	check_kills 20 again
 }
