@@ -33,7 +33,7 @@ class Canned(servers.Duotgt):
 
 @dataclasses.dataclass
 class Goal:
-    """of's field, divided by to's, is at_least or at_most so much."""
+    """of's field, divided by to's (as it is, where to is ""), is at_least or at_most so much."""
 
     of: str
     to: str
@@ -162,6 +162,31 @@ def null_store(place):
     return Load("null", "the null back end against the file, 4 KiB reads", variants, goals)
 
 
+def polling(place):
+    """Busy polling: faster one by one; and how long a target goes on after a command."""
+    help_text = subprocess.run([place.binary, "serve", "--help"], capture_output=True, text=True,
+                               check=False).stdout
+    engines = place.engines if "--busy-poll" in help_text else []
+    if not engines:
+        place.left_out.append("busy polling: this duotgt has none")
+    one = {"block": 4 * KIB, "depth": 1, "read": 100}
+    seldom = {**one, "options": ["--rate", "100"]}
+    fast = [Variant("canned", pinned(place.contestants()["canned"]),
+                    with_latency(clients.iscsi_perf, one))]
+    calm, fast_goals, calm_goals = [], [], []
+    for engine in engines:
+        name = f"duotgt {engine}, polling"
+        start = pinned(functools.partial(place.duotgt, engine, more=["--busy-poll", "500"]))
+        fast.append(Variant(name, start, with_latency(clients.iscsi_perf, one)))
+        fast_goals.append(Goal(name, "canned", "iops", at_least=1.4))
+        calm.append(Variant(name, start, with_latency(None, seldom)))
+        calm_goals.append(Goal(name, "", "target_us_per_io", at_most=1000))
+    return [Load("poll-4k-1", "random read 4 KiB, 1 deep, polling for 500 us (iscsi-perf)",
+                 fast if engines else [], fast_goals),
+            Load("poll-idle", "100 reads of 4 KiB a second, polling for 500 us: idle again within "
+                 "1 ms (bench_load)", calm, calm_goals)]
+
+
 def ceiling(place):
     """Several cheap clients: what the target can do by itself."""
     shape = {"block": 4 * KIB, "depth": 32, "read": 100, "sessions": 8}
@@ -242,6 +267,7 @@ def all_loads(place):
                 {**small, "depth": 32, "read": 100}),
         digests(place, "digests-256k", "both digests, 256 KiB reads, 16 deep (bench_load)",
                 {**large, "depth": 16, "read": 100}),
+        *polling(place),
         null_store(place),
         ceiling(place),
         reactors(place),

@@ -6,6 +6,7 @@ import os
 import platform
 import statistics
 
+FIELDS = {"iops": "IOPS", "target_us_per_io": "CPU per I/O", "p99": "p99"}
 CLIENT_LIMITS = 0.93  # of a CPU that the client takes: then it is what limits
 
 
@@ -15,6 +16,8 @@ def medians(rounds):
 
 def ratio(rows, goal):
     """Of each round first, since what disturbs a round disturbs both."""
+    if not goal.to:
+        return statistics.median(row[goal.field] for row in rows[goal.of])
     return statistics.median(a[goal.field] / b[goal.field]
                              for a, b in zip(rows[goal.of], rows[goal.to]) if b[goal.field])
 
@@ -25,7 +28,7 @@ def summary(load, rows):
         name: {**medians(rounds), "iops_of_rounds": [row["iops"] for row in rounds]}
         for name, rounds in rows.items()}}
     for goal in load.goals:
-        if goal.of in rows and goal.to in rows:
+        if goal.of in rows and (goal.to in rows or not goal.to):
             value = ratio(rows, goal)
             result["goals"].append({
                 "of": goal.of, "to": goal.to, "field": goal.field, "value": value,
@@ -52,12 +55,12 @@ def table(result):
                      f"{number(row, 'p50', 8, 1)} {number(row, 'p99', 8, 1)} "
                      f"{row['target_us_per_io']:8.2f} {row['client_us_per_io']:8.2f} "
                      f"{row['client_load']:6.2f} {number(row, 'load_iops', 9, 0)}{limit}")
-    names = {"iops": "IOPS", "target_us_per_io": "CPU per I/O", "p99": "p99"}
     for goal in result["goals"]:
         bound = f"at least {goal['at_least']:.2f}" if goal["at_least"] is not None \
             else f"at most {goal['at_most']:.2f}"
         lines.append(f"  {'met    ' if goal['met'] else 'NOT MET'} {goal['value']:6.2f} "
-                     f"({bound}) {names[goal['field']]} of {goal['of']} to {goal['to']}")
+                     f"({bound}) {FIELDS[goal['field']]} of {goal['of']}"
+                     + (f" to {goal['to']}" if goal["to"] else ""))
     return lines
 
 
