@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #define CONFIG_REACTORS_MAX 1024
+#define CONFIG_MEMORY_MIN (32 << 20)
 #define CONFIG_POOL_BUFFERS_MIN 16 /* fewer could not hold one large command beside small ones */
 
 struct config_storage {
@@ -91,6 +92,7 @@ struct config {
 	bool numa;		   /* pools per node, threads pinned */
 	uint64_t pool_buffers;	   /* number of large buffers; 0: default */
 	uint64_t pool_buffer_size; /* bytes; 0: default */
+	uint64_t memory_limit;	   /* bytes; 0: none but those of the parts */
 	char *state_dir;	   /* NULL: not named: none, or ... */
 	bool default_state_dir;	   /* ... the one of state_dir.h */
 	char *run_dir;		   /* NULL: the one of run_dir.h */

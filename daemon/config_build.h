@@ -20,6 +20,7 @@ int build_portals(struct build *build, json_t *list);
 int build_targets(struct build *build, json_t *object); /* after the two above */
 int build_tcmu(struct build *build, json_t *object_or_null);
 int build_performance(struct build *build, json_t *object_or_null); /* after the storages */
+int build_memory(struct build *build, json_t *object_or_null);	    /* after performance */
 
 /* storages[].protection, once type and path are known. */
 int build_protection(struct build *build, const struct at *up, json_t *object_or_null,

@@ -54,6 +54,8 @@ static int build_all(struct build *build, json_t *root)
 	if (r == 0)
 		r = build_performance(build, in.performance);
 	if (r == 0)
+		r = build_memory(build, in.memory);
+	if (r == 0)
 		r = build_tcmu(build, in.tcmu);
 	if (r == 0)
 		r = require_iscsi(build, &in);

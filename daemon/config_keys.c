@@ -16,6 +16,7 @@ const struct json_key top_keys[] = {
 	{"iscsitargets",  KEY_OBJECT, AT(top_in, targets)},
 	{"tcmu",          KEY_OBJECT, AT(top_in, tcmu)},
 	{"performance",   KEY_OBJECT, AT(top_in, performance)},
+	{"memory",        KEY_OBJECT, AT(top_in, memory)},
 	{"stateDir",      KEY_TEXT,   AT(top_in, state_dir)},
 	{"runDir",        KEY_TEXT,   AT(top_in, run_dir)},
 	{0},
@@ -126,6 +127,11 @@ const struct json_key tcmu_keys[] = {
 	{0},
 };
 
+const struct json_key memory_keys[] = {
+	{"limit", KEY_NUMBER, AT(memory_in, limit), .max = INT64_MAX},
+	{0},
+};
+
 const struct json_section config_sections[] = {
 	{"", top_keys},
 	{"storages[]", storage_keys},
@@ -137,6 +143,7 @@ const struct json_section config_sections[] = {
 	{"iscsitargets{}.alua.groups{}", alua_group_keys},
 	{"tcmu", tcmu_keys},
 	{"performance", performance_keys},
+	{"memory", memory_keys},
 	{0},
 };
 /* clang-format on */

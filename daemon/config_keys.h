@@ -9,7 +9,7 @@
 struct top_in {
 	const char *schema; /* for editors; it changes nothing here */
 	int64_t version;    /* of the format: 1 */
-	json_t *storages, *portals, *targets, *tcmu, *performance;
+	json_t *storages, *portals, *targets, *tcmu, *performance, *memory;
 	const char *state_dir, *run_dir;
 };
 
@@ -67,7 +67,11 @@ struct performance_in {
 	int engine; /* enum engine_kind */
 };
 
+struct memory_in {
+	int64_t limit;
+};
+
 extern const struct json_key top_keys[], storage_keys[], portal_keys[], target_keys[],
 	parameter_keys[], protection_keys[], alua_keys[], alua_group_keys[], tcmu_keys[],
-	performance_keys[];
+	performance_keys[], memory_keys[];
 extern const char *const engine_names[]; /* by enum engine_kind */

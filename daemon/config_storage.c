@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* storages[] and performance: what is served from, and by what means. */
+/* storages[], performance and memory: what is served from, and by what means. */
 #include "daemon/config_build.h"
+#include "util/pool.h"
 #include <errno.h>
 #include <string.h>
 
@@ -327,5 +328,28 @@ int build_performance(struct build *build, json_t *object_or_null)
 	config->n_reactors = (unsigned)in.reactors;
 	config->busy_poll_us = (unsigned)in.busy_poll_us;
 	config->queue_depth = MAX(build->queue_depth, (unsigned)in.queue_depth);
+	return 0;
+}
+
+int build_memory(struct build *build, json_t *object_or_null)
+{
+	const struct at at = {.key = "memory"}, limit = {.up = &at, .key = "limit"};
+	const struct config *config = build->config;
+	uint64_t size = config->pool_buffer_size ? config->pool_buffer_size : POOL_LARGE_DEFAULT;
+	struct memory_in in = {0};
+	uint64_t least = 2 * size * MAX(config->pool_buffers, CONFIG_POOL_BUFFERS_MIN);
+	int r = 0;
+
+	if (object_or_null)
+		r = reader_object(&build->reader, &at, object_or_null, memory_keys, &in);
+	if (r < 0)
+		return r;
+	least = MAX(least, CONFIG_MEMORY_MIN);
+	if (in.limit && (uint64_t)in.limit < least)
+		return reader_bad(&build->reader, &limit,
+				  "found %" PRId64 ", expected 0 or at least %" PRIu64
+				  ": half of it is for buffers",
+				  in.limit, least);
+	build->config->memory_limit = (uint64_t)in.limit;
 	return 0;
 }

@@ -53,7 +53,7 @@ static bool same_performance(const struct config *a, const struct config *b)
 	return a->engine == b->engine && a->queue_depth == b->queue_depth &&
 	       a->n_reactors == b->n_reactors && a->numa == b->numa &&
 	       a->busy_poll_us == b->busy_poll_us && a->pool_buffers == b->pool_buffers &&
-	       a->pool_buffer_size == b->pool_buffer_size;
+	       a->pool_buffer_size == b->pool_buffer_size && a->memory_limit == b->memory_limit;
 }
 
 static bool same_tcmu(const struct config_tcmu *a, const struct config_tcmu *b)
@@ -116,7 +116,7 @@ static int judge_fixed_parts(const struct reload *reload)
 	if (!same_portals(now, next))
 		return refuse("iscsiportals: a change takes a restart");
 	if (!same_performance(now, next))
-		return refuse("performance: a change takes a restart, also of the largest "
+		return refuse("performance, memory: a change takes a restart, also of the largest "
 			      "ioUringQueueDepth and of a first enableNUMA");
 	if (!same_tcmu(&now->tcmu, &next->tcmu))
 		return refuse("tcmu: a change takes a restart");

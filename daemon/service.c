@@ -9,6 +9,7 @@
 #include "daemon/state_dir.h"
 #include "daemon/tcmu_consumer.h"
 #include "util/log.h"
+#include "util/numa.h"
 #include "util/reactor.h"
 #include <errno.h>
 #include <string.h>
@@ -17,9 +18,13 @@
 #define TRANSFER_MAX (4u << 20) /* bytes of one command, unless the pool is small */
 #define TRANSFER_POOL_SHARE 4	/* one command takes no more than this part of a pool */
 #define TRANSFER_ALIGN 4096u	/* the largest block length */
-/* of pool_new() when it is asked for 0 */
-#define POOL_BUFFER_SIZE (256u << 10)
-#define POOL_BUFFERS 1024u
+/* Of memory.limit: half is for buffers, an eighth each for what is listed here and for the rest. */
+#define MEMORY_BUFFERS 2
+#define MEMORY_PART 8
+#define TASKS_MAX 65536
+#define CONNECTIONS_MAX 65536
+#define TASK_BYTES 4096	      /* a command under way */
+#define CONNECTION_BYTES 8192 /* logged in and idle */
 
 /* A portal from bind to the server that takes its socket over. */
 struct service_portal {
@@ -110,9 +115,12 @@ static int open_portals(struct service *service, const struct config *config)
 
 uint32_t service_max_transfer(const struct config *config)
 {
-	uint64_t size = config->pool_buffer_size ? config->pool_buffer_size : POOL_BUFFER_SIZE;
-	uint64_t n = config->pool_buffers ? config->pool_buffers : POOL_BUFFERS;
+	uint64_t size = config->pool_buffer_size ? config->pool_buffer_size : POOL_LARGE_DEFAULT;
+	uint64_t n = config->pool_buffers ? config->pool_buffers : POOL_N_DEFAULT;
+	uint64_t n_pools = config->numa ? (uint64_t)numa_node_count() : 1;
 
+	if (config->memory_limit)
+		n = MIN(n, config->memory_limit / MEMORY_BUFFERS / n_pools / size);
 	return (uint32_t)MIN(size * n / TRANSFER_POOL_SHARE, TRANSFER_MAX) & ~(TRANSFER_ALIGN - 1);
 }
 
@@ -123,6 +131,7 @@ static int start_reactors(struct service *service, const struct config *config)
 		.engine_config = {.queue_depth = config->queue_depth,
 				  .busy_poll_us = config->busy_poll_us},
 		.pool = {.large_size = config->pool_buffer_size, .n_large = config->pool_buffers},
+		.pools_limit = config->memory_limit / MEMORY_BUFFERS,
 		.n = config->n_reactors,
 		.numa = config->numa,
 		.unpinned = config->embedded,
@@ -220,10 +229,14 @@ static int give_portals(struct service *service)
 
 static int start_server(struct service *service, const struct config *config)
 {
+	uint64_t part = config->memory_limit / MEMORY_PART;
 	const struct iscsi_server_config cfg = {
 		.reactors = service->reactors->all,
 		.n_reactors = service->reactors->n,
 		.max_transfer = service->max_transfer,
+		.park_bytes = part,
+		.max_tasks = (unsigned)MIN(part / TASK_BYTES, TASKS_MAX),
+		.max_connections = (unsigned)MIN(part / CONNECTION_BYTES, CONNECTIONS_MAX),
 	};
 	int r;
 

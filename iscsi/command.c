@@ -82,6 +82,7 @@ static struct iscsi_task *task_new(struct iscsi_conn *conn)
 	task->scsi.nexus = conn->session->nexus;
 	task->cache = reactor_bufs(shard->reactor,
 				   scsi_nexus_numa_node(task->scsi.nexus, bhs_lun(&conn->rx.bhs)));
+	shard->room.n_tasks++;
 	list_push_back(&conn->tasks, &task->node);
 	list_push_back(itt_bucket(conn->session, task_itt(task)), &task->hash);
 	if (bhs_immediate(&task->req.bhs)) {
@@ -99,15 +100,7 @@ static void task_put_bufs(struct iscsi_task *task)
 		pool_put(task->cache, task->bufs[i]);
 	task->n_bufs = 0;
 	task->room = 0;
-}
-
-void task_set_state(struct iscsi_task *task, enum task_state state)
-{
-	struct iscsi_conn *conn = task->req.conn;
-
-	conn->n_collecting -= task->state == TASK_COLLECTING;
-	conn->n_collecting += state == TASK_COLLECTING;
-	task->state = state;
+	room_leave(task);
 }
 
 void task_scsi_end(struct iscsi_task *task)
@@ -126,12 +119,12 @@ void task_free(struct iscsi_task *task)
 	if (conn->rx_task == task && (conn->phase != CONN_CLOSING || conn->rx_busy)) {
 		/* Its data is being received right now: it stays until the PDU has ended. */
 		task_scsi_end(task);
-		task_set_state(task, TASK_GHOST);
+		task->state = TASK_GHOST;
 		return;
 	}
 	if (!task_quiet(task))
 		task_remember_ghost(conn, task_itt(task));
-	task_set_state(task, TASK_GHOST);
+	task->state = TASK_GHOST;
 	task_scsi_end(task);
 	pool_wait_cancel(task->cache, &task->waiter);
 	task_put_bufs(task);
@@ -141,6 +134,8 @@ void task_free(struct iscsi_task *task)
 		conn->session->n_active--;
 	else
 		conn->n_immediate--;
+	shard->room.n_tasks--;
+	room_look(shard);
 	if (shard->n_tasks < KEEP_TASKS) {
 		shard->n_tasks++;
 		list_push_front(&shard->tasks, &task->node);
@@ -281,6 +276,19 @@ static bool unsolicited_allowed(struct iscsi_task *task, uint32_t immediate)
 	return true;
 }
 
+/* The command cannot be taken in now: it is made anew when there is room, or a buffer. */
+static enum pdu_verdict stall_command(struct iscsi_conn *conn, struct iscsi_task *task)
+{
+	struct pool_cache *cache = task->cache;
+
+	task->unsol_open = false;
+	conn->rx_req = NULL;
+	task_free(task);
+	if (list_empty(&conn->room_node))
+		conn_stall(conn, cache);
+	return PDU_STALL;
+}
+
 /*
  * Buffers are taken before the command is judged only where data comes along with it; for all of
  * what the initiator announces, since that is what the command will want.
@@ -288,29 +296,27 @@ static bool unsolicited_allowed(struct iscsi_task *task, uint32_t immediate)
 static enum pdu_verdict take_immediate(struct iscsi_conn *conn, struct iscsi_task *task,
 				       uint32_t len)
 {
-	struct pool_cache *cache = task->cache;
-	uint32_t room = task->scsi.expect_out, max = server_config(conn->server)->max_transfer;
-	int r;
+	uint32_t room = at_most(server_config(conn->server)->max_transfer, task->scsi.expect_out);
+	bool more = task->unsol_open || len < room, outside = conn_may_stall(conn);
+	int r = -EAGAIN;
 
-	if (room > max)
-		room = max;
-	r = task_get_bufs(task, room < len ? len : room);
-	if (r == -EAGAIN && conn_may_stall(conn)) {
-		task->unsol_open = false;
-		conn->rx_req = NULL;
-		task_free(task); /* made anew when there are buffers */
-		conn_stall(conn, cache);
-		return PDU_STALL;
+	if (!more || room_enter(task)) {
+		r = task_get_bufs(task, room < len ? len : room);
+		if (r == -EAGAIN && room_park(task))
+			r = 0;
 	}
+	if (r == -EAGAIN && outside)
+		return stall_command(conn, task);
 	if (r < 0) {
 		/* To stall could be for ever: see conn_may_stall(). The initiator may try again. */
 		task->scsi.status = STATUS_TASK_SET_FULL;
 		task->state = TASK_DRAINING;
+		room_leave(task);
 		iscsi_rx_drop(&conn->rx);
 		return PDU_TAKE;
 	}
 	if (len)
-		iscsi_rx_dest(&conn->rx, task->iov, task->n_bufs, 0);
+		iscsi_rx_dest(&conn->rx, task->iov, task_n_iov(task), 0);
 	else
 		iscsi_rx_drop(&conn->rx);
 	return PDU_TAKE;
@@ -334,6 +340,10 @@ enum pdu_verdict command_header(struct iscsi_conn *conn)
 	if (bhs_immediate(bhs) && conn->n_immediate >= ISCSI_IMMEDIATE_MAX) {
 		out_reject(conn, REJECT_IMMEDIATE_COMMANDS);
 		return PDU_TAKE;
+	}
+	if (room_full(conn)) {
+		room_stall(conn);
+		return PDU_STALL;
 	}
 	task = task_new(conn);
 	if (!task || !parse_command(task)) {
@@ -366,11 +376,13 @@ static void command_discard(struct iscsi_request *req)
 /* An answer that stands goes out as soon as the initiator has sent what it is entitled to. */
 void task_answer_when_quiet(struct iscsi_task *task)
 {
+	task->wants_room = false;
 	if (task_quiet(task) && task->delivered) {
+		room_leave(task);
 		task_answer(task);
 		return;
 	}
-	task_set_state(task, TASK_DRAINING);
+	task->state = TASK_DRAINING;
 	/* Unless something is being received into them right now. */
 	if (task->req.conn->rx_req != &task->req && task->req.conn->rx_task != task)
 		task_put_bufs(task);
@@ -387,35 +399,75 @@ void task_fail(struct iscsi_task *task, enum scsi_sense_code code)
 	task_answer_when_quiet(task);
 }
 
-static void task_start(struct iscsi_task *task, uint32_t len)
+/* Return: false when it waits, or its answer stands. */
+static bool task_has_bufs(struct iscsi_task *task, uint32_t len)
 {
-	if (task->room < len && !task->n_bufs) {
-		int r = task_get_bufs(task, len);
+	int r = task->n_bufs ? 0 : task_get_bufs(task, len);
 
-		if (r == -EAGAIN) {
-			task_set_state(task, TASK_WAITING);
-			pool_wait(task->cache, &task->waiter);
-			return;
-		}
-		if (r < 0) {
-			task->scsi.status = STATUS_BUSY; /* more than the whole pool holds */
-			task_answer_when_quiet(task);
-			return;
-		}
-	}
-	if (task->want) {
-		task_set_state(task, TASK_COLLECTING);
-		task_collect(task);
+	if (r == 0)
+		return true;
+	if (r == -EAGAIN) {
+		task->state = TASK_WAITING;
+		pool_wait(task->cache, &task->waiter);
 	} else {
-		task_run(task);
+		task->scsi.status = STATUS_BUSY; /* more than the whole pool holds */
+		task_answer_when_quiet(task);
 	}
+	return false;
+}
+
+static void task_start(struct iscsi_task *task)
+{
+	bool more = task->out_next < task->want || task->unsol_open;
+
+	task->wants_room = task->want && more && !room_enter(task);
+	if (task->wants_room) {
+		task->state = TASK_WAITING;
+	} else if (!task->want) {
+		if (task_has_bufs(task, task->in_len))
+			task_run(task);
+	} else if (task->parked || task_has_bufs(task, task->want)) {
+		task->state = TASK_COLLECTING;
+		task_collect(task);
+	}
+}
+
+static struct iscsi_task *first_wanting(struct iscsi_conn *conn)
+{
+	list_for_each (task, &conn->tasks, struct iscsi_task, node)
+		if (task->wants_room)
+			return task;
+	return NULL;
+}
+
+/* One may end here, and others with it: so look anew. */
+void task_start_waiting(struct iscsi_conn *conn)
+{
+	struct iscsi_task *task;
+
+	while ((task = first_wanting(conn)))
+		task_start(task);
+}
+
+bool task_unpark(struct iscsi_task *task)
+{
+	struct bytes_in from = bytes_in(task->parked, task->out_next);
+
+	if (!task_has_bufs(task, task->want))
+		return false;
+	for (int i = 0; i < task->n_bufs && from.left; i++) {
+		size_t n = from.left < task->iov[i].iov_len ? from.left : task->iov[i].iov_len;
+
+		memcpy(task->iov[i].iov_base, in_bytes(&from, n), n);
+	}
+	room_unpark(task);
+	task->state = TASK_COLLECTING;
+	return true;
 }
 
 static void task_granted(struct pool_waiter *waiter)
 {
-	struct iscsi_task *task = container_of(waiter, struct iscsi_task, waiter);
-
-	task_start(task, task->want ? task->want : task->in_len);
+	task_start(container_of(waiter, struct iscsi_task, waiter));
 }
 
 /* Its turn by CmdSN has come. */
@@ -440,9 +492,9 @@ static void command_deliver(struct iscsi_request *req)
 	if (!(task->req.bhs.b[1] & BHS_WRITE))
 		task->in_len = at_most(task->scsi.need_in, task->scsi.expect_in);
 	if (task->want || task->in_len) {
-		task_start(task, task->want ? task->want : task->in_len);
+		task_start(task);
 	} else {
-		task_set_state(task, TASK_COLLECTING);
+		task->state = TASK_COLLECTING;
 		task_collect(task);
 	}
 }
@@ -450,7 +502,8 @@ static void command_deliver(struct iscsi_request *req)
 /* All data is there. */
 void task_run(struct iscsi_task *task)
 {
-	task_set_state(task, TASK_RUNNING);
+	task->state = TASK_RUNNING;
+	room_leave(task);
 	if (task->n_bufs)
 		task_lend(task, task->want ? task->want : task->in_len);
 	if (scsi_task_run(&task->scsi) == SCSI_DONE)
@@ -463,7 +516,7 @@ static void task_scsi_done(struct scsi_task *scsi)
 
 	if ((scsi->aborted && !scsi->tell_aborted) || task->silent ||
 	    task->req.conn->phase == CONN_CLOSING) {
-		task_set_state(task, TASK_GHOST);
+		task->state = TASK_GHOST;
 		task_free(task);
 	} else {
 		task_answer(task);

@@ -55,6 +55,7 @@ void conn_drop(struct iscsi_conn *conn, const char *why)
 	engine_timer_cancel(conn_engine(conn), &conn->timer);
 	if (conn->waits_for)
 		pool_wait_cancel(conn->waits_for, &conn->waiter);
+	room_forget(conn);
 	engine_sock_shutdown(conn_engine(conn), &conn->sock);
 	/* The rest from the loop: callers up the stack still hold tasks and requests. */
 	engine_defer(conn_engine(conn), &conn->flush);
@@ -190,7 +191,7 @@ static void conn_keep(struct iscsi_conn *conn, const uint8_t *p, size_t len)
 }
 
 /* Goes on after a stall: first with what was kept, then with the socket. */
-static void conn_resume(struct iscsi_conn *conn)
+void conn_resume(struct iscsi_conn *conn)
 {
 	size_t len = conn->stash_len - conn->stash_off, left;
 
@@ -380,6 +381,7 @@ void conn_new(struct iscsi_shard *shard, int fd, unsigned portal)
 	list_init(&conn->sent);
 	list_init(&conn->tasks);
 	list_init(&conn->tmfs);
+	list_init(&conn->room_node);
 	iscsi_rx_init(&conn->rx);
 	list_push_back(&shard->conns, &conn->node);
 	timer_in(conn, engine_now(conn_engine(conn)),

@@ -79,9 +79,17 @@ struct iscsi_r2t {
 	uint32_t ttt, offset, len, got, datasn;
 };
 
+/* Memory for what initiators send, shared by the connections of a reactor: room.c */
+struct iscsi_room {
+	int64_t free, total; /* bytes that can be put aside for parking */
+	unsigned n_tasks, max_tasks;
+	struct list waiting; /* struct iscsi_conn.room_node: the line */
+	struct engine_defer look;
+};
+
 enum task_state {
 	TASK_RECEIVING,	 /* its command PDU is coming in, or waits for its turn by CmdSN */
-	TASK_WAITING,	 /* for buffers */
+	TASK_WAITING,	 /* for the room, or for buffers */
 	TASK_COLLECTING, /* Data-Out is to come */
 	TASK_RUNNING,	 /* in the device server */
 	TASK_DRAINING,	 /* its answer stands, the initiator is not yet done sending */
@@ -96,11 +104,15 @@ struct iscsi_task {
 	struct list hash; /* session->itts[] */
 	struct pool_waiter waiter;
 	enum task_state state;
-	bool begun;		  /* scsi_task_end() is owed */
-	bool silent;		  /* aborted: no answer */
-	bool counted;		  /* takes a place in the command window */
-	bool delivered;		  /* its turn by CmdSN has come */
-	bool stop_r2t;		  /* task management waits for its data to end */
+	bool begun;	 /* scsi_task_end() is owed */
+	bool silent;	 /* aborted: no answer */
+	bool counted;	 /* takes a place in the command window */
+	bool delivered;	 /* its turn by CmdSN has come */
+	bool stop_r2t;	 /* task management waits for its data to end */
+	bool in_room;	 /* room_leave() is owed */
+	bool wants_room; /* waits to enter */
+	uint8_t *parked; /* its unasked-for data, while it waits for buffers */
+	uint32_t parked_len;
 	struct iscsi_out out;	  /* up to out.small all is cleared for each task */
 	struct pool_cache *cache; /* where bufs are from */
 	struct buf *bufs[ISCSI_TASK_BUFS];
@@ -123,6 +135,12 @@ struct iscsi_task {
 static inline uint32_t task_itt(const struct iscsi_task *task)
 {
 	return bhs_itt(&task->req.bhs);
+}
+
+/* Where its data-out goes: entries of task->iov. */
+static inline int task_n_iov(const struct iscsi_task *task)
+{
+	return task->parked ? 1 : task->n_bufs;
 }
 
 /* A task management request; iscsi/tmf.c */
@@ -186,7 +204,12 @@ struct iscsi_conn {
 	bool stalled;		      /* no buffer for what comes next */
 	struct pool_waiter waiter;
 	struct pool_cache *waits_for;
-	uint8_t *stash; /* input received before the stall, not yet used */
+	struct list room_node; /* in the line of shard->room */
+	bool in_room;
+	unsigned n_in_room; /* tasks */
+	int64_t room_held;  /* bytes put aside */
+	uint64_t parked;    /* of them in use */
+	uint8_t *stash;	    /* input received before the stall, not yet used */
 	size_t stash_len, stash_off;
 
 	uint32_t statsn; /* of the next answer */
@@ -202,7 +225,6 @@ struct iscsi_conn {
 	struct iscsi_session *session;
 	struct list tasks; /* struct iscsi_task.node */
 	struct list tmfs;
-	unsigned n_collecting; /* tasks that hold buffers and wait for data of this connection */
 	unsigned n_immediate;
 	uint32_t next_ttt;
 	uint32_t ghosts[ISCSI_GHOSTS];
@@ -224,6 +246,7 @@ struct iscsi_shard {
 	struct list conns;
 	struct list tasks, outs, batches; /* unused ones, kept for the next */
 	unsigned n_tasks, n_outs, n_batches;
+	struct iscsi_room room;
 	struct engine_post stop_post;
 	struct engine_timer stop_timer;
 	bool stopping, stopped;
@@ -234,6 +257,7 @@ void conn_new(struct iscsi_shard *shard, int fd, unsigned portal);
 void conn_drop(struct iscsi_conn *conn, const char *why); /* why: for the log; NULL: quietly */
 void conn_try_free(struct iscsi_conn *conn);
 void conn_stall(struct iscsi_conn *conn, struct pool_cache *cache); /* until it grants buffers */
+void conn_resume(struct iscsi_conn *conn);			    /* tries again after a stall */
 void conn_enter_full_feature(struct iscsi_conn *conn);
 const char *conn_peer(const struct iscsi_conn *conn, char *buf, size_t len);
 static inline struct engine *conn_engine(const struct iscsi_conn *conn)
@@ -262,12 +286,12 @@ enum pdu_verdict request_take(struct iscsi_conn *conn, void (*deliver)(struct is
 			      struct iscsi_request **ret_req);
 void request_free(struct iscsi_request *req);
 /*
- * Whether reading may stop until buffers come back: not while requests of this very connection
- * hold buffers and wait for what lies behind, since that could be for ever.
+ * Whether reading may stop until memory comes back: not while requests of this very connection
+ * hold some and wait for what lies behind, since that could be for ever.
  */
 static inline bool conn_may_stall(const struct iscsi_conn *conn)
 {
-	return !conn->n_collecting && !(conn->session && conn->session->n_held);
+	return !conn->n_in_room && !(conn->session && conn->session->n_held);
 }
 
 /* command.c */
@@ -275,7 +299,9 @@ enum pdu_verdict command_header(struct iscsi_conn *conn);
 void task_unlink_rx(struct iscsi_conn *conn); /* the PDU that brought data for a task has ended */
 struct iscsi_task *task_find(struct iscsi_session *session, uint32_t itt);
 void task_run(struct iscsi_task *task);
-void task_set_state(struct iscsi_task *task, enum task_state state);
+void task_start_waiting(struct iscsi_conn *conn); /* those that want room: it is there */
+bool task_unpark(struct iscsi_task *task);	  /* false: it waits for buffers */
+
 void task_scsi_end(struct iscsi_task *task); /* it has left the task set */
 void task_answer_when_quiet(struct iscsi_task *task);
 void task_fail(struct iscsi_task *task, enum scsi_sense_code code);
@@ -298,6 +324,21 @@ void task_answer(struct iscsi_task *task);
 void task_collect(struct iscsi_task *task);
 enum pdu_verdict data_out_header(struct iscsi_conn *conn);
 void data_out_end(struct iscsi_conn *conn, bool damaged);
+
+/* room.c */
+void room_init(struct iscsi_room *room, uint64_t bytes, unsigned max_tasks);
+/* Before a task takes buffers and waits for data. Return: false when it must wait in line. */
+bool room_enter(struct iscsi_task *task);
+void room_leave(struct iscsi_task *task); /* no effect on one outside */
+/* Memory beside the pool for what comes unasked for, in task->iov[0]. Return: whether there is. */
+bool room_park(struct iscsi_task *task);
+void room_unpark(struct iscsi_task *task); /* frees it */
+bool room_full(struct iscsi_conn *conn);   /* no new command now: stall */
+void room_stall(struct iscsi_conn *conn);  /* conn_resume() follows */
+void room_forget(struct iscsi_conn *conn); /* it is closing */
+void room_look(struct iscsi_shard *shard); /* something was given back */
+/* How many of @wanted more commands the window may promise. */
+uint32_t room_window(struct iscsi_session *session, uint32_t wanted);
 
 /* tmf.c */
 enum pdu_verdict tmf_header(struct iscsi_conn *conn);

@@ -40,7 +40,7 @@ void task_collect(struct iscsi_task *task)
 	const struct iscsi_params *params = &task->req.conn->session->params;
 	unsigned max = params->max_outstanding_r2t;
 
-	if (task->unsol_open)
+	if (task->unsol_open || (task->parked && !task_unpark(task)))
 		return;
 	if (task->out_next >= task->want && !task->n_r2ts) {
 		task_run(task);
@@ -144,7 +144,7 @@ enum pdu_verdict data_out_header(struct iscsi_conn *conn)
 	conn->rx_len = len;
 	/* Unasked-for data past what the command wants has no place: it is dropped. */
 	if (len && offset + len <= task->room)
-		iscsi_rx_dest(&conn->rx, task->iov, task->n_bufs, offset);
+		iscsi_rx_dest(&conn->rx, task->iov, task_n_iov(task), offset);
 	return PDU_TAKE;
 }
 

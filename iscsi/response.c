@@ -97,11 +97,11 @@ void task_answer(struct iscsi_task *task)
 	const struct scsi_task *scsi = &task->scsi;
 
 	if (task->silent || task->req.conn->phase != CONN_FULL_FEATURE) {
-		task_set_state(task, TASK_GHOST);
+		task->state = TASK_GHOST;
 		task_free(task);
 		return;
 	}
-	task_set_state(task, TASK_SENDING);
+	task->state = TASK_SENDING;
 	/* The initiator may use the tag anew as soon as it has the status, which may be before we
 	 * know that all of it has left. */
 	list_del(&task->hash);

@@ -74,6 +74,8 @@ static void shard_init(struct iscsi_shard *shard, struct iscsi_server *server, u
 	list_init(&shard->tasks);
 	list_init(&shard->outs);
 	list_init(&shard->batches);
+	room_init(&shard->room, server->cfg.park_bytes / server->cfg.n_reactors,
+		  server->cfg.max_tasks / server->cfg.n_reactors + 1);
 }
 
 int iscsi_server_new(const struct iscsi_server_config *cfg, struct iscsi_server **ret_server)
@@ -89,6 +91,8 @@ int iscsi_server_new(const struct iscsi_server_config *cfg, struct iscsi_server 
 	server->cfg.nop_timeout_ms = or_default(cfg->nop_timeout_ms, 15000);
 	server->cfg.stop_timeout_ms = or_default(cfg->stop_timeout_ms, 3000);
 	server->cfg.max_connections = or_default(cfg->max_connections, 65536);
+	server->cfg.park_bytes = cfg->park_bytes ? cfg->park_bytes : 128 << 20;
+	server->cfg.max_tasks = or_default(cfg->max_tasks, 65536);
 	server->shards = calloc(cfg->n_reactors, sizeof(*server->shards));
 	if (!server->shards || registry_new(&server->registry) < 0) {
 		iscsi_server_free(server);

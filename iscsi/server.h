@@ -21,6 +21,8 @@ struct iscsi_server_config {
 	uint32_t nop_timeout_ms;   /* for its answer; 0: 15,000 */
 	uint32_t stop_timeout_ms;  /* how long iscsi_server_stop() waits for logouts; 0: 3,000 */
 	unsigned max_connections;  /* in all; 0: 65,536 */
+	unsigned max_tasks;	   /* under way in all, more wait; 0: 65,536 */
+	uint64_t park_bytes;	   /* for data that comes when there are no buffers; 0: 128 MiB */
 };
 
 int iscsi_server_new(const struct iscsi_server_config *cfg, struct iscsi_server **ret_server);

@@ -2,6 +2,8 @@
 /* A session: its command window and its tasks by tag. Source: RFC 7143 4.2.2.1. */
 #include "iscsi/conn_priv.h"
 
+#define WINDOW_MIN 16
+
 struct iscsi_session *session_new(const struct iscsi_login_result *result, uint32_t cmdsn,
 				  struct iscsi_conn *conn)
 {
@@ -43,10 +45,15 @@ void session_free(struct iscsi_session *session)
 uint32_t session_max_cmdsn(struct iscsi_session *session, unsigned queue_depth)
 {
 	unsigned busy = session->n_active < queue_depth ? session->n_active : queue_depth;
-	uint32_t max = session->exp_cmdsn + (queue_depth - busy) - 1;
+	unsigned free = queue_depth - busy;
+	uint32_t max;
 
+	/* It opens with use: what an idle session was promised is memory that others lack. */
+	if (free > busy + WINDOW_MIN)
+		free = busy + WINDOW_MIN;
+	max = session->exp_cmdsn + free - 1;
 	if (sn_before(session->max_cmdsn, max))
-		session->max_cmdsn = max;
+		session->max_cmdsn += room_window(session, max - session->max_cmdsn);
 	return session->max_cmdsn;
 }
 

@@ -437,14 +437,14 @@ static bool config_sound(const struct pool *pool, size_t n_large)
 
 int pool_new(const struct pool_config *cfg, struct pool **ret_pool)
 {
-	size_t n_large = cfg->n_large ? cfg->n_large : 1024;
+	size_t n_large = cfg->n_large ? cfg->n_large : POOL_N_DEFAULT;
 	struct pool *pool = calloc(1, sizeof(*pool));
 	int r;
 
 	if (!pool)
 		return -ENOMEM;
 	pthread_mutex_init(&pool->lock, NULL);
-	pool->large_size = cfg->large_size ? cfg->large_size : 256 << 10;
+	pool->large_size = cfg->large_size ? cfg->large_size : POOL_LARGE_DEFAULT;
 	r = config_sound(pool, n_large) ? 0 : -EINVAL;
 	if (r < 0)
 		goto fail;

@@ -10,6 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define POOL_LARGE_DEFAULT (256u << 10) /* bytes */
+#define POOL_N_DEFAULT 1024
+
 struct pool;
 struct pool_cache;
 

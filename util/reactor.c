@@ -117,9 +117,19 @@ static int place(struct reactors *reactors, const struct reactors_config *cfg)
 	return 0;
 }
 
+/* Large buffers of each of @n pools. */
+static size_t pool_share(const struct reactors_config *cfg, int n)
+{
+	size_t size = cfg->pool.large_size ? cfg->pool.large_size : POOL_LARGE_DEFAULT;
+	size_t n_large = cfg->pool.n_large ? cfg->pool.n_large : POOL_N_DEFAULT;
+	size_t share = cfg->pools_limit / (size_t)n / size;
+
+	return cfg->pools_limit && share < n_large ? share : n_large;
+}
+
 /*
  * pool_of[node] becomes the index of the node's pool: one for each node that has a reactor, or
- * one in all. Several share the limit between them.
+ * one in all.
  */
 static int make_pools(struct reactors *reactors, const struct reactors_config *cfg, int *pool_of)
 {
@@ -139,8 +149,7 @@ static int make_pools(struct reactors *reactors, const struct reactors_config *c
 	if (!reactors->pools)
 		return -ENOMEM;
 	reactors->n_pools = n;
-	if (pool_cfg.n_large)
-		pool_cfg.n_large = (pool_cfg.n_large + (size_t)n - 1) / (size_t)n;
+	pool_cfg.n_large = pool_share(cfg, n);
 	for (int node = 0; node < limit; node++) {
 		if (pool_of[node] < 0)
 			continue;

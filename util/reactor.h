@@ -31,7 +31,8 @@ struct reactors {
 struct reactors_config {
 	enum engine_kind engine;
 	struct engine_config engine_config;
-	struct pool_config pool; /* node is ignored */
+	struct pool_config pool; /* of each; node is ignored */
+	size_t pools_limit;	 /* bytes of all of them; 0: none */
 	unsigned n;		 /* 0: one per CPU that the process may use */
 	bool numa;		 /* a pool per node, threads pinned */
 	bool unpinned;		 /* threads go where the kernel puts them */

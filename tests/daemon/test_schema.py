@@ -51,6 +51,7 @@ FULL = {
         "enableNUMA": True, "enableIoUring": False, "ioUringQueueDepth": 64,
         "numaBufferPoolSize": 64, "numaBufferSize": 65536, "reactors": 2,
         "busyPollMicroseconds": 50, "engine": "epoll"},
+    "memory": {"limit": 67108864},
 }
 
 # Where the parser's tables are found in the document, and in the schema.
@@ -67,6 +68,7 @@ PLACES = {
     "iscsitargets{}.alua.groups{}": (("iscsitargets", IQN, "alua", "groups", "10"),
                                      SCHEMA["$defs"]["aluaGroup"]),
     "performance": (("performance",), SCHEMA["$defs"]["performance"]),
+    "memory": (("memory",), SCHEMA["properties"]["memory"]),
 }
 
 # (what is set where, the value): refused by both
@@ -106,6 +108,7 @@ BAD = [
     (("iscsitargets", IQN, "alua"), {"groups": {"1": {"tpgts": [1]}}, "implicit": False}),
     (("iscsitargets", IQN, "alua", "hook"), "true"),
     (("performance", "numaBufferSize"), 100000), (("performance", "numaBufferPoolSize"), 15),
+    (("memory", "limit"), 33554431), (("memory", "limit"), "64M"),
 ]
 
 # refused by the parser; more than a schema can say
@@ -128,6 +131,7 @@ BEYOND = [
     (("iscsitargets", IQN, "alua", "groups", "65536"), {"tpgts": [1]}),
     (("iscsitargets", IQN, "alua", "groups", "11"), {"tpgts": [1]}),
     (("performance", "enableNUMA"), False), (("performance", "enableIoUring"), True),
+    (("performance", "numaBufferPoolSize"), 513),  # more than half of the limit
     (("storages", 0, "blockShift"), 9.0), (("storages", 0, "physicalBlockShift"), 24),
     (("storages", 0, "lowestAlignedLBA"), 8),
     (("storages", 1), {"deviceID": 2, "path": "/x", "lowestAlignedLBA": 1}),
@@ -141,6 +145,8 @@ GOOD = [
     (("storages", 1, "protection"), {"type": 0}), (("storages", 0, "protection"), {"type": 3}),
     (("storages", 1), {"deviceID": 2, "path": "block:/dev/x",
                        "protection": {"type": 1, "path": "/x.pi"}}),
+    (("performance", "numaBufferPoolSize"), 512), (("memory", "limit"), 0),
+    (("memory", "limit"), 33554432),
     (("storages", 0, "name"), "x" * 64), (("storages", 1, "name"), "7.a"),
     (("version",), 1), (("storages", 0, "blockShift"), 0), (("storages", 0, "path"), "rel.img"),
     (("storages", 0, "path"), "dir/a:b"), (("storages", 0, "path"), "ram:512"),

@@ -10,6 +10,7 @@
 #define DEPTH 8
 
 static struct iscsi_conn conn;
+static struct iscsi_shard shard;
 static uint32_t delivered[64];
 static unsigned n_delivered, n_discarded;
 
@@ -43,6 +44,8 @@ static struct iscsi_session *session_at(uint32_t cmdsn)
 	struct iscsi_session *session = session_new(&result, cmdsn, &conn);
 
 	assert_non_null(session);
+	room_init(&shard.room, 1 << 30, 1000);
+	conn.shard = &shard;
 	conn.phase = CONN_FULL_FEATURE;
 	n_delivered = n_discarded = 0;
 	session_max_cmdsn(session, DEPTH);

@@ -10,7 +10,7 @@
 		     */
 
 /* SCSI status and sense keys */
-enum { GOOD = 0x00, CHECK_CONDITION = 0x02, BUSY = 0x08, TASK_SET_FULL = 0x28 };
+enum { GOOD = 0x00, CHECK_CONDITION = 0x02, BUSY = 0x08 };
 enum { MEDIUM_ERROR = 0x3, UNIT_ATTENTION = 0x6, DATA_PROTECT = 0x7 };
 enum { FUA = 0x08, DPO = 0x10 };
 
@@ -182,8 +182,6 @@ static void judge_failure(struct initiator *ini, const struct command *cmd,
 
 	if (reply->status == CHECK_CONDITION && reply->key == UNIT_ATTENTION)
 		return;
-	if (reply->status == TASK_SET_FULL && ini->world->tight)
-		return; /* where waiting for buffers could be for ever */
 	if (!expected)
 		world_fail(ini->world, "initiator %u: CDB %02x: status %02xh, sense %x/%04x",
 			   ini->index, cmd->cdb[0], reply->status, reply->key, reply->asc);
@@ -196,8 +194,7 @@ static void write_done(struct initiator *ini, const struct command *cmd, const s
 
 	if (reply->answered && reply->status == GOOD)
 		outcome = cmd->fua ? WRITE_DURABLE : WRITE_DONE;
-	else if (reply->answered &&
-		 (reply->key == UNIT_ATTENTION || reply->status == TASK_SET_FULL))
+	else if (reply->answered && reply->key == UNIT_ATTENTION)
 		outcome = WRITE_NEVER;
 	/* What the disk has forgotten is not known: nothing may pretend to be in order
 	 * (DESIGN 6.3). */
@@ -272,7 +269,6 @@ void player_done(struct initiator *ini, struct command *cmd, const struct reply 
 		  reply->answered ? "answered" : "gone", reply->status, reply->key, reply->asc);
 	if (reply->answered && reply->status != GOOD) {
 		ini->world->counts.failures += reply->key && reply->key != UNIT_ATTENTION;
-		ini->world->counts.full += reply->status == TASK_SET_FULL;
 		judge_failure(ini, cmd, reply);
 	}
 	if (cmd->kind == CMD_WRITE)

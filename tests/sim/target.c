@@ -93,6 +93,8 @@ static void make_server(struct target *target, const struct target_config *cfg)
 		.n_reactors = target->n_reactors,
 		.queue_depth = cfg->queue_depth,
 		.max_transfer = cfg->max_transfer,
+		.park_bytes = cfg->park_bytes,
+		.max_tasks = cfg->max_tasks,
 		.nop_interval_ms = cfg->nop_interval_ms,
 		.stop_timeout_ms = 500,
 	};

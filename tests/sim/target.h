@@ -12,6 +12,8 @@ struct target;
 struct target_config {
 	unsigned n_reactors;
 	size_t n_buffers; /* large ones, 64 KiB each */
+	uint64_t park_bytes;
+	unsigned max_tasks;
 	unsigned queue_depth;
 	uint32_t max_transfer, block_size;
 	uint64_t size; /* bytes of the LU */

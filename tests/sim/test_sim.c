@@ -139,12 +139,14 @@ static void choose_target(struct run *run)
 	struct sim *sim = world->sim;
 	uint32_t first = (uint32_t)sim_between(sim, 1, 16) * 4096;
 
-	world->tight = sim_chance(sim, 400);
+	bool tight = sim_chance(sim, 400);
 
 	run->target_config = (struct target_config){
 		.n_reactors = (unsigned)sim_between(sim, 1, TARGET_REACTORS_MAX),
 		/* Some have hardly more than one command needs. */
-		.n_buffers = world->tight ? 6 : 256,
+		.n_buffers = tight ? 6 : 256,
+		.park_bytes = tight ? sim_between(sim, 1, 16) * first : 0,
+		.max_tasks = tight ? (unsigned)sim_between(sim, 1, 40) : 0,
 		.queue_depth = (unsigned)sim_between(sim, 1, 32),
 		.max_transfer = world->max_transfer,
 		.block_size = world->block_size,
@@ -345,11 +347,11 @@ static int run_seeds(uint64_t first, uint64_t n, const struct options *options)
 	       " R2Ts, %" PRIu64 " unsolicited bursts, %" PRIu64 " Data-Ins,\n%" PRIu64
 	       " logins (%" PRIu64 " with digests), %" PRIu64 " lost connections, %" PRIu64
 	       " aborts, %" PRIu64 " resets, %" PRIu64 " pings, %" PRIu64 " failures, %" PRIu64
-	       " times full, %" PRIu64 " crashes\n",
+	       " crashes\n",
 	       n, n_failed, counts.commands, counts.sectors_checked, counts.flushes,
 	       counts.fua_writes, counts.r2ts, counts.unsolicited, counts.data_ins, counts.logins,
 	       counts.digest_logins, counts.losses, counts.aborts, counts.resets, counts.pings,
-	       counts.failures, counts.full, counts.crashes);
+	       counts.failures, counts.crashes);
 	for (size_t i = 0; n >= 100 && i < sizeof(counts) / sizeof(uint64_t); i++)
 		if (!((const uint64_t *)&counts)[i]) {
 			fprintf(stderr, "count %zu is 0: these runs do not test what they should\n",

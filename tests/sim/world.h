@@ -7,7 +7,7 @@
 /* What has happened, to see that the runs are worth something. */
 struct world_counts {
 	uint64_t commands, sectors_checked, flushes, fua_writes, r2ts, unsolicited, data_ins;
-	uint64_t logins, digest_logins, losses, aborts, resets, pings, failures, full, crashes;
+	uint64_t logins, digest_logins, losses, aborts, resets, pings, failures, crashes;
 };
 
 struct world {
@@ -18,7 +18,6 @@ struct world {
 	uint64_t n_blocks;
 	uint32_t max_transfer; /* bytes */
 	bool faults;	       /* the disk may fail: errors are no surprise */
-	bool tight;	       /* the target has few buffers */
 	bool quiet;	       /* no disconnects and aborts any more */
 	bool verbose;
 	uint64_t flush_failed; /* the oracle's time when one was answered so; 0: none */
