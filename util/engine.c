@@ -50,6 +50,7 @@ void engine_init(struct engine *engine, const struct engine_ops *ops)
 	engine->fired_ns = engine->slow_until_ns = engine->slow_spell_ns = 0;
 	memset(engine->no_nowait, 0, sizeof(engine->no_nowait));
 	engine->busy_poll_ns = engine->active_ns = engine->gap_ns = 0;
+	engine->may_batch = false;
 	engine->batch = NULL;
 	engine->n_read = 0;
 	engine->now_ns = ops->clock(engine);

@@ -147,7 +147,7 @@ static bool try_one(struct engine *engine, struct engine_op *op)
 
 /* ---- several ---- */
 
-struct engine_batch *engine_batch_new(void)
+static struct engine_batch *batch_new(void)
 {
 	struct engine_batch *batch = calloc(1, sizeof(*batch));
 
@@ -301,6 +301,16 @@ static int try_batch(struct engine *engine, struct list *ops, struct list *rest)
 	return n_done;
 }
 
+/* Made at first use: most engines of one flush never need it, and its end takes long. */
+static bool batch_ready(struct engine *engine)
+{
+	if (!engine->batch && engine->may_batch) {
+		engine->batch = batch_new();
+		engine->may_batch = engine->batch;
+	}
+	return engine->batch;
+}
+
 int engine_files_try(struct engine *engine, struct list *ops)
 {
 	struct list rest = LIST_INIT(rest);
@@ -314,7 +324,7 @@ int engine_files_try(struct engine *engine, struct list *ops)
 			engine->n_read = 0;
 			n_done += engine_pump(engine);
 		}
-		if (engine->batch && fits_batch(op) && op->node.next != ops) {
+		if (fits_batch(op) && op->node.next != ops && batch_ready(engine)) {
 			n_done += try_batch(engine, ops, &rest);
 			continue;
 		}

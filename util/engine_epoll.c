@@ -374,7 +374,7 @@ int engine_epoll_new(const struct engine_config *cfg, struct engine **ret_engine
 	list_init(&ep->receives);
 	list_init(&ep->sends);
 	list_init(&ep->files);
-	ep->base.batch = engine_batch_new();
+	ep->base.may_batch = true;
 	ep->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	ep->wake_fd = ep->epoll_fd < 0 ? -1 : eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (ep->wake_fd < 0)

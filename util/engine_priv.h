@@ -60,8 +60,9 @@ struct engine {
 	uint64_t slow_until_ns;		     /* till then, cached writes are taken to block */
 	uint64_t slow_spell_ns;		     /* how long that was */
 	uint64_t no_nowait[ENGINE_FDS / 64]; /* a bit of a descriptor: it refuses RWF_NOWAIT */
-	struct engine_batch *batch;	     /* NULL: cached files one by one */
-	size_t n_read;			     /* bytes that were read on the spot since a pump */
+	bool may_batch;		    /* cached files, as soon as there are several at once */
+	struct engine_batch *batch; /* NULL: none yet */
+	size_t n_read;		    /* bytes that were read on the spot since a pump */
 	uint64_t busy_poll_ns;
 	uint64_t active_ns; /* when something was last complete */
 	uint64_t gap_ns;    /* how long nothing was before that */
@@ -104,7 +105,6 @@ int engine_pump(struct engine *engine);
 /* engine_cached.c: does those of the reads and writes in @ops that need not wait; what is in @ops
  * afterwards has to go another way. Return: how many are complete. */
 int engine_files_try(struct engine *engine, struct list *ops);
-struct engine_batch *engine_batch_new(void); /* NULL: there is no such thing here */
 void engine_batch_free(struct engine_batch *batch);
 
 /* The pool of helper threads: does the operation (work or file) the blocking way and posts the

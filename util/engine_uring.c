@@ -636,7 +636,7 @@ int engine_uring_new(const struct engine_config *cfg, struct engine **ret_engine
 	list_init(&ur->cached);
 	list_init(&ur->reads);
 	list_init(&ur->sends);
-	ur->base.batch = engine_batch_new();
+	ur->base.may_batch = true;
 	ur->ring.ring_fd = -1;
 	/* Blocking: a non-blocking one would have its read fail instead of waiting. */
 	ur->wake_fd = eventfd(0, EFD_CLOEXEC);

@@ -388,7 +388,9 @@ static void cached_files_one_by_one_and_together(void **state)
 		move_many(engine, memory, ENGINE_IN_MEMORY, false);
 		move_many(engine, memory, ENGINE_CACHED, true); /* no RWF_NOWAIT at all */
 		move_many(engine, memory, ENGINE_CACHED, false);
-		engine_batch_free(steal(engine->batch)); /* as where io_setup() is not allowed */
+		/* as where io_setup() is not allowed */
+		engine_batch_free(steal(engine->batch));
+		engine->may_batch = false;
 		assert_int_equal(ftruncate(fd, 0), 0);
 		assert_int_equal(ftruncate(memory, 0), 0);
 	}
