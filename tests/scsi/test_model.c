@@ -37,6 +37,7 @@ struct model {
 	unsigned sequence;
 	const char *command; /* under way */
 	uint32_t block, n_blocks;
+	uint32_t atomic_unit; /* blocks that WRITE ATOMIC begins and ends at; 0: any */
 	uint8_t bytes[DISK];
 };
 
@@ -261,11 +262,41 @@ static void play_write_verify(struct model *m)
 	write_as(m, PICK(m, forms), true);
 }
 
+/* As page B0 tells: ATOMIC ALIGNMENT, which is the granularity as well. */
+static uint32_t atomic_unit(struct model *m)
+{
+	struct sent sent = {.cdb = {0x12, 0x01, 0xb0, [4] = 64}, .expect_in = 64};
+
+	m->command = "INQUIRY, page B0";
+	send_good(m, &sent);
+	check(m, m->h.answer.len == 64, "is cut");
+	check(m, !memcmp(m->h.answer.data + 48, m->h.answer.data + 52, 4),
+	      "has a granularity of its own");
+	return be32_get(m->h.answer.data + 48);
+}
+
 static void play_write_atomic(struct model *m)
 {
-	static const struct form forms[] = {{0x9c, NO_SA}};
+	uint32_t unit = m->atomic_unit ? m->atomic_unit : 1, most = MAX_TRANSFER / m->block;
+	uint32_t lba, n;
+	struct sent sent;
 
-	write_as(m, PICK(m, forms), false);
+	pick_range(m, most, &lba, &n);
+	if (below(m, 4)) {
+		n = n < unit ? unit : n / unit * unit;
+		lba = below(m, (m->n_blocks - n) / unit + 1) * unit;
+	}
+	fill(m, buffer, n * m->block);
+	sent = command(m, (struct form){0x9c, NO_SA}, lba, n);
+	sent.out = buffer;
+	sent.out_len = n * m->block;
+	if (lba % unit || n % unit) {
+		harness_send(&m->h, &sent);
+		check(m, m->h.answer.code == SENSE_INVALID_FIELD_IN_CDB, "is not aligned");
+		return;
+	}
+	send_good(m, &sent);
+	store(m, lba, buffer, n * m->block);
 }
 
 static void play_orwrite(struct model *m)
@@ -474,6 +505,7 @@ static void model_start(struct model *m)
 	harness_start(&m->h);
 	m->lu = harness_map(&m->h, 0, &cfg);
 	harness_settle(&m->h);
+	m->atomic_unit = atomic_unit(m);
 }
 
 static void model_stop(struct model *m)
