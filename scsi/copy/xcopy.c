@@ -336,7 +336,7 @@ enum scsi_step xcopy_run(struct scsi_task *task, const struct xcopy_header *head
 {
 	scoped(free) struct plan *plan = malloc(sizeof(*plan));
 	unsigned segments_at = header->len + header->cscds_len;
-	unsigned n_segments;
+	unsigned n_segments = 0;
 
 	if (!plan)
 		return scsi_finish(task, STATUS_BUSY);
