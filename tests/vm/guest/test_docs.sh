@@ -26,7 +26,7 @@ begin() {
 }
 
 finish() {
-	umount /srv
+	umount -l /srv # a daemon keeps the storages open that its configuration names
 	[ -z "$(ls -d $configfs/core/user_*/* 2>/dev/null)" ]
 }
 
