@@ -146,6 +146,15 @@ int atomic_file_read(const char *dir, const char *name, void *buf, size_t cap, s
 	return 0;
 }
 
+bool atomic_file_exists(const char *dir, const char *name)
+{
+	scoped(close) int dir_fd = open_dir(dir);
+	struct stat st;
+
+	return dir_fd < 0 || fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
+	       errno != ENOENT;
+}
+
 int atomic_file_remove(const char *dir, const char *name)
 {
 	scoped(close) int dir_fd = -1;

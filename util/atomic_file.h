@@ -7,6 +7,7 @@
  * A file is a header (magic, length, CRC32C) and the payload. Calls block: not for reactors.
  * One writer of a name at a time, which is the caller's to see to.
  */
+#include <stdbool.h>
 #include <stddef.h>
 
 #define ATOMIC_FILE_MAX (1u << 20) /* bytes of payload */
@@ -29,6 +30,9 @@ int atomic_file_write(const char *dir, const char *name, const void *data, size_
  * one of ours, was cut, or fails its CRC; -errno.
  */
 int atomic_file_read(const char *dir, const char *name, void *buf, size_t cap, size_t *ret_len);
+
+/* Whether there is something to read: false only when it is certain that there is not. */
+bool atomic_file_exists(const char *dir, const char *name);
 
 /* Removes it and flushes the directory. Return: 0, also when there was none; -errno. */
 int atomic_file_remove(const char *dir, const char *name);

@@ -133,6 +133,8 @@ int scsi_pr_load(struct scsi_lu *lu, char *ret_why, size_t why_len)
 	if (!lu->state_dir)
 		return 0;
 	file_name(lu, name);
+	if (!atomic_file_exists(lu->state_dir, name))
+		return 0;
 	pr = pr_copy(NULL);
 	r = read_state(lu, name, &pr);
 	if (r == -ENOENT)

@@ -239,15 +239,17 @@ static int restore(struct scsi_lu *lu, uint8_t *file, size_t file_len)
 
 int sbc_atomic_recover(struct scsi_lu *lu, char *ret_why, size_t why_len)
 {
-	scoped(free) uint8_t *file = malloc(ATOMIC_FILE_MAX);
+	scoped(free) uint8_t *file = NULL;
 	struct spc_file_name name = spc_file_name(lu, UNDO_FILE);
 	size_t file_len;
 	int r;
 
+	/* Thousands of LUs may be opened at once, and hardly one has such a file. */
+	if (!lu->state_dir || !atomic_file_exists(lu->state_dir, name.text))
+		return 0;
+	file = malloc(ATOMIC_FILE_MAX);
 	if (!file)
 		return -ENOMEM;
-	if (!lu->state_dir)
-		return 0;
 	r = atomic_file_read(lu->state_dir, name.text, file, ATOMIC_FILE_MAX, &file_len);
 	if (r == -ENOENT)
 		return 0;

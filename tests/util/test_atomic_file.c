@@ -77,7 +77,10 @@ static void what_is_written_is_read(void **state)
 
 	(void)state;
 	assert_int_equal(read_result(), -ENOENT);
+	assert_false(atomic_file_exists(dir, "state"));
+	assert_true(atomic_file_exists("/nonexistent", "state")); /* who reads it is told why not */
 	assert_int_equal(atomic_file_write(dir, "state", "first", 5), 0);
+	assert_true(atomic_file_exists(dir, "state"));
 	assert_content("first", 5);
 	assert_int_equal(atomic_file_write(dir, "state", "2", 1), 0);
 	assert_content("2", 1);
