@@ -352,7 +352,7 @@ def reloads_do_not_disturb_a_session_at_work(place):
 
 # ---- many ----
 
-@promise(seconds=120)
+@promise(seconds=120, slow=True)
 def a_target_has_all_the_luns_there_can_be(place):
     count = 16383
     storages = [{"deviceID": i, "path": "null:1M"} for i in range(count)]
