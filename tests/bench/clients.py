@@ -9,6 +9,7 @@ import json
 import os
 import re
 import subprocess
+import threading
 
 BUILD = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
                      "build-release")
@@ -41,15 +42,18 @@ class ClientFailed(Exception):
     pass
 
 
-def timed(argv, server, cpus=None):
+def timed(argv, server, cpus=None, patience=60):
     """Runs a client; returns (its output, CPU ns of the target, CPU s of the client)."""
     before = cpu_ns(server.pid)
     with on(cpus or CLIENT_CPUS):
         process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    alarm = threading.Timer(patience, process.kill)  # of one that waits for its logins for ever
+    alarm.start()
     with process:
         output = process.stdout.read().decode(errors="replace")
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
+    alarm.cancel()
     if process.returncode:
         raise ClientFailed(f"{' '.join(argv)} against {server.name} ended with "
                            f"{process.returncode}:\n{output}\n{server.stderr}")

@@ -19,6 +19,7 @@ import servers  # noqa: E402
 
 KIB = 1024
 URING, EPOLL = "duotgt uring", "duotgt epoll"
+PEERS = {kind.name for kind in (servers.Tgtd, servers.Istgt)}
 
 
 class Canned(servers.Duotgt):

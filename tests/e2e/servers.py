@@ -259,7 +259,7 @@ ISTGT_CONF = """
   PidFile {folder}/istgt.pid
   AuthFile {folder}/auth.conf
   LogFacility "local7"
-  MaxSessions 16
+  MaxSessions 64
   MaxConnections 4
   MaxR2T 32
   QueueDepth 64

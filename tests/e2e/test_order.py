@@ -134,6 +134,7 @@ def with_tas_aborted_commands_have_a_status(place):
             loser.settle()
             pdu, ttt = held_write(loser)
             behind = start_read(loser, ORDERED)  # waits for the write
+            loser.ping()  # and has come, though another reactor serves the other session
             equal(manage(other, function).bhs[2], COMPLETE, f"function {function} of another")
             equal(loser.finish(behind).status, TASK_ABORTED, "status of the read that waited")
             loser.ping()  # the write has none yet
