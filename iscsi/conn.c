@@ -233,32 +233,40 @@ static bool conn_received(struct iscsi_conn *conn, int res)
 	return true;
 }
 
+/* Uses up what a receive has brought, then receives on. */
+static void rx_input(struct iscsi_conn *conn, const uint8_t *p, size_t len)
+{
+	size_t left = conn_input(conn, p, len);
+
+	if (conn->stalled)
+		conn_keep(conn, p + (len - left), left);
+	else
+		conn_read(conn);
+}
+
 static void rx_some_done(struct engine_op *op, int res)
 {
 	struct iscsi_conn *conn = container_of(op, struct iscsi_conn, rx_op);
-	size_t left;
 
-	if (!conn_received(conn, res))
-		return;
-	left = conn_input(conn, op->buf, (size_t)res);
-	if (conn->stalled)
-		conn_keep(conn, op->buf + ((size_t)res - left), left);
-	else
-		conn_read(conn);
+	if (conn_received(conn, res))
+		rx_input(conn, op->buf, (size_t)res);
 }
 
 static void rx_direct_done(struct engine_op *op, int res)
 {
 	struct iscsi_conn *conn = container_of(op, struct iscsi_conn, rx_op);
+	size_t wanted = iscsi_rx_wanted(&conn->rx), len = (size_t)res;
 
 	if (!conn_received(conn, res))
 		return;
-	iscsi_rx_received(&conn->rx, (size_t)res);
-	conn_input(conn, NULL, 0); /* the PDU may be complete now */
-	if (!conn->stalled)
-		conn_read(conn);
+	iscsi_rx_received(&conn->rx, len < wanted ? len : wanted);
+	rx_input(conn, conn->rx_ahead, len < wanted ? 0 : len - wanted);
 }
 
+/*
+ * A long data segment goes straight to its place. The next PDU's header comes with it: the data
+ * behind that, long again as a rule, can then go straight to its place as well.
+ */
 static void conn_read(struct iscsi_conn *conn)
 {
 	if (conn->rx_busy || conn->stalled || conn->phase == CONN_CLOSING)
@@ -267,6 +275,7 @@ static void conn_read(struct iscsi_conn *conn)
 	if (iscsi_rx_wanted(&conn->rx) >= DIRECT_MIN) {
 		int n = iscsi_rx_iov(&conn->rx, conn->rx_iov, ISCSI_TASK_BUFS);
 
+		conn->rx_iov[n++] = (struct iovec){conn->rx_ahead, iscsi_rx_ahead(&conn->rx)};
 		conn->rx_op.done = rx_direct_done;
 		engine_recv(conn_engine(conn), &conn->sock, &conn->rx_op, conn->rx_iov, n);
 		return;

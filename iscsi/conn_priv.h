@@ -197,7 +197,8 @@ struct iscsi_conn {
 	uint32_t nop_ttt;
 
 	struct iscsi_rx rx;
-	struct iovec rx_iov[ISCSI_TASK_BUFS];
+	struct iovec rx_iov[ISCSI_TASK_BUFS + 1]; /* of rx_op: data, then rx_ahead */
+	uint8_t rx_ahead[ISCSI_RX_AHEAD_MAX];
 	struct iscsi_request *rx_req; /* the request whose PDU is coming in */
 	struct iscsi_task *rx_task;   /* the task whose data is coming in */
 	uint32_t rx_len, rx_off;      /* what of a Data-Out lies where */

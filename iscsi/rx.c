@@ -203,3 +203,8 @@ void iscsi_rx_received(struct iscsi_rx *rx, size_t len)
 	rx_dest_advance(rx, len);
 	rx->got += (uint32_t)len;
 }
+
+uint32_t iscsi_rx_ahead(const struct iscsi_rx *rx)
+{
+	return rx_tail_len(rx) + ISCSI_BHS_LEN + (rx->header_digest ? 4 : 0);
+}

@@ -59,3 +59,9 @@ int iscsi_rx_iov(const struct iscsi_rx *rx, struct iovec *iov, int max);
 
 /* @len bytes have been received there. */
 void iscsi_rx_received(struct iscsi_rx *rx, size_t len);
+
+#define ISCSI_RX_AHEAD_MAX (4 + 4 + ISCSI_BHS_LEN + 4)
+
+/* Bytes from the end of this PDU's data to the end of the next one's header, AHS aside; at most
+ * ISCSI_RX_AHEAD_MAX. Who receives data without a copy may receive these with it, as input. */
+uint32_t iscsi_rx_ahead(const struct iscsi_rx *rx);

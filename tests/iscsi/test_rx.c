@@ -141,6 +141,33 @@ static void data_can_be_received_in_place(void **state)
 	assert_int_equal(feed(stream + head, len - head, 1), RX_PDU);
 }
 
+/* What may be received behind the data ends where the next header does. */
+static void next_header_can_come_with_the_data(void **state)
+{
+	(void)state;
+	for (int digests = 0; digests < 4; digests++) {
+		bool header_digest = digests & 1, data_digest = digests & 2;
+		uint8_t stream[4096];
+		size_t len = make_pdu(stream, header_digest, data_digest);
+		size_t head = ISCSI_BHS_LEN + 8 + (header_digest ? 4 : 0), ahead;
+		struct iovec rest;
+
+		/* The second one has neither AHS nor data. */
+		memset(stream + len, 0, ISCSI_BHS_LEN);
+		le32_put(stream + len + ISCSI_BHS_LEN, crc32c(stream + len, ISCSI_BHS_LEN));
+		start(header_digest, data_digest);
+		assert_int_equal(feed(stream, head, head), RX_HEADER);
+		assert_int_equal(iscsi_rx_iov(&rx, &rest, 1), 1);
+		memcpy(rest.iov_base, stream + head, rest.iov_len);
+		iscsi_rx_received(&rx, rest.iov_len);
+		ahead = iscsi_rx_ahead(&rx);
+		assert_true(ahead <= ISCSI_RX_AHEAD_MAX);
+		assert_int_equal(feed(stream + head + DATA_LEN, ahead - 1, ahead), RX_PDU);
+		assert_int_equal(rx.stage, header_digest ? RX_IN_HDIGEST : RX_IN_BHS);
+		assert_int_equal(feed(stream + head + DATA_LEN + ahead - 1, 1, 1), RX_PDU);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -148,6 +175,7 @@ int main(void)
 		cmocka_unit_test(every_flipped_byte_is_seen),
 		cmocka_unit_test(too_long_a_segment_is_refused_before_its_data),
 		cmocka_unit_test(data_can_be_received_in_place),
+		cmocka_unit_test(next_header_can_come_with_the_data),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
