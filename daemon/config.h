@@ -29,7 +29,7 @@ struct config_storage {
 	char *protection_path;	  /* of that store; "" for ram; NULL: there is none */
 	uint32_t physical_block;  /* bytes; 0: as the store says */
 	uint16_t lowest_aligned;  /* LBA */
-	int numa_node;		  /* -1: the reactor's own */
+	int numa_node;		  /* or SCSI_NODE_… */
 	uint8_t uuid[16];
 	bool has_uuid; /* else made from the store's path, the host and the device id */
 };

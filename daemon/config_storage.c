@@ -224,7 +224,10 @@ static int build_storage(struct build *build, const struct at *at, json_t *objec
 	storage->both_front_ends = in.both;
 	storage->create =
 		strcmp(storage->type, "file") == 0 && storage->size && !storage->read_only;
-	storage->numa_node = in.enable_numa == 1 ? (int)in.numa_node : -1;
+	if (in.enable_numa == 1)
+		storage->numa_node = in.numa_node < 0 ? SCSI_NODE_DISK : (int)in.numa_node;
+	else
+		storage->numa_node = SCSI_NODE_ANY;
 	if (in.enable_numa == 1 && !build->config->numa) {
 		build->config->numa = true;
 		build->numa_storage = index;

@@ -102,6 +102,14 @@ static gboolean on_reload(gpointer arg)
 	return G_SOURCE_CONTINUE;
 }
 
+static gboolean on_report(gpointer arg)
+{
+	struct run *run = arg;
+
+	service_report(run->service);
+	return G_SOURCE_CONTINUE;
+}
+
 static void serve(struct run *run)
 {
 	print_ready(run);
@@ -117,6 +125,7 @@ int run_service(struct config *config, const char *path)
 	guint term = g_unix_signal_add(SIGTERM, on_end, &run);
 	guint interrupt = g_unix_signal_add(SIGINT, on_end, &run);
 	guint hangup = g_unix_signal_add(SIGHUP, on_reload, &run);
+	guint report = g_unix_signal_add(SIGUSR1, on_report, &run);
 	int code, stopped;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -130,7 +139,9 @@ int run_service(struct config *config, const char *path)
 	g_source_remove(term);
 	g_source_remove(interrupt);
 	g_source_remove(hangup);
-	signal(SIGHUP, SIG_IGN); /* but for this one, which ends nothing */
+	g_source_remove(report);
+	signal(SIGHUP, SIG_IGN); /* but for these two, which end nothing */
+	signal(SIGUSR1, SIG_IGN);
 	g_main_loop_unref(run.loop);
 	handover_server_stop(run.handover);
 	stopped = service_stop(run.service);

@@ -12,6 +12,7 @@
 #include "util/numa.h"
 #include "util/reactor.h"
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/resource.h>
 
@@ -370,4 +371,25 @@ const char *service_portal(const struct service *service, unsigned portal)
 const char *service_engine(const struct service *service)
 {
 	return engine_name(service->reactors->all[0].engine);
+}
+
+static void report_pool(const struct reactors_pool_use *use)
+{
+	if (use->node < 0)
+		log_info("buffers: %zu of %zu KiB in use; handed out: %" PRIu64, use->in_use / 1024,
+			 use->limit / 1024, use->n_local);
+	else
+		log_info("buffers: node %d: %zu of %zu KiB in use; handed out: %" PRIu64
+			 " local, %" PRIu64 " remote",
+			 use->node, use->in_use / 1024, use->limit / 1024, use->n_local,
+			 use->n_remote);
+}
+
+void service_report(struct service *service)
+{
+	for (int i = 0; i < service->reactors->n_pools; i++) {
+		struct reactors_pool_use use = reactors_pool_use(service->reactors, i);
+
+		report_pool(&use);
+	}
 }

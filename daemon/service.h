@@ -45,6 +45,9 @@ int service_reload(struct service *service, struct config *now, struct config *n
 /* Serves as much of stores whose size nobody wrote down as they have by now. */
 void service_resize(struct service *service, struct config *config);
 
+/* Logs how the buffers are used, pool by pool. */
+void service_report(struct service *service);
+
 /* Bytes that one command moves at most, with the buffers that a config asks for. */
 uint32_t service_max_transfer(const struct config *config);
 

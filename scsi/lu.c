@@ -90,6 +90,10 @@ static int open_store(struct scsi_lu *lu, const struct scsi_lu_config *cfg, char
 		lu->info.physical_block = cfg->physical_block;
 	if (lu->info.size < cfg->block_size)
 		return lu_refuse(cfg, "smaller than one block", ret_why, why_len);
+	lu->numa_node = cfg->numa_node;
+	if (cfg->numa_node == SCSI_NODE_DISK)
+		lu->numa_node =
+			lu->backend->numa_node ? lu->backend->numa_node(lu->store) : SCSI_NODE_ANY;
 	return cfg->protection.backend ? open_protection(lu, cfg, ret_why, why_len) : 0;
 }
 
@@ -135,7 +139,6 @@ int scsi_lu_new(const struct scsi_lu_config *cfg, struct scsi_lu **ret_lu, char 
 	scsi_stable_init(&lu->stable);
 	list_init(&lu->itls);
 	memcpy(lu->uuid, cfg->uuid, sizeof(lu->uuid));
-	lu->numa_node = cfg->numa_node;
 	lu->no_reservations = cfg->no_reservations;
 	lu->name = strdup(cfg->name);
 	lu->state_dir = cfg->state_dir ? strdup(cfg->state_dir) : NULL;

@@ -23,6 +23,12 @@ struct scsi_protection_config {
 	unsigned type;				  /* 0 to 3: what a new store is formatted with */
 };
 
+/* A LU's numa_node, when it is no number of a node. */
+enum {
+	SCSI_NODE_ANY = -1,  /* the reactor's own */
+	SCSI_NODE_DISK = -2, /* where the back end's disk is attached; if not known, any */
+};
+
 struct scsi_lu_config {
 	const char *name; /* of the storage, for messages */
 	const struct duotgt_backend_ops *backend;
@@ -37,7 +43,7 @@ struct scsi_lu_config {
 	bool removable;		 /* the medium can be ejected and loaded */
 	uint32_t physical_block; /* bytes, 2^n of block_size and more; 0: as the store says */
 	uint16_t lowest_aligned; /* LBA of the first block that begins a physical one */
-	int numa_node;		 /* whose buffers its tasks prefer; -1: the reactor's */
+	int numa_node;		 /* whose buffers its tasks prefer, or SCSI_NODE_… */
 	bool no_reservations;	 /* neither kind is offered, whoever asks */
 	const char *state_dir;	 /* for APTPL, saved pages, …; NULL: such state is not offered */
 	struct scsi_protection_config protection;

@@ -4,6 +4,7 @@
  * Where CPUs and memory are. numa.c asks libnuma; numa_none.c, built without it, knows one node.
  */
 #include <stddef.h>
+#include <sys/types.h>
 
 /* Nodes that the process may use memory of; at least 1. */
 int numa_node_count(void);
@@ -25,3 +26,7 @@ int numa_bind_memory(void *mem, size_t len, int node);
 
 /* Pins the calling thread. Return: 0 or -errno. */
 int numa_pin_thread(int cpu);
+
+/* Node of the bus that a block device, or the disk it is a part of, is attached to; -1: not known,
+ * or not one alone. @sys: where sysfs is mounted. May block. */
+int numa_node_of_disk(const char *sys, dev_t dev);

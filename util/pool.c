@@ -35,6 +35,7 @@ struct slab {
 struct pool {
 	size_t large_size;
 	uint32_t n_large;
+	int node;
 	unsigned n_classes;
 	uint8_t *mem;
 	struct slab *slabs;
@@ -55,6 +56,7 @@ struct pool_cache {
 	struct engine *engine;
 	struct buf *free[N_CLASSES_MAX];
 	unsigned n_free[N_CLASSES_MAX];
+	_Atomic uint64_t n_gets;     /* buffers; written by its thread alone */
 	struct list waiters;	     /* struct pool_waiter.node */
 	struct pool_waiter *granted; /* whose granted() is running */
 	uint64_t seen;		     /* n_returns when it last found too little */
@@ -178,6 +180,11 @@ static void waiting_leave(struct pool_cache *cache)
 
 /* ---- caches ---- */
 
+uint64_t pool_cache_gets(const struct pool_cache *cache)
+{
+	return atomic_load_explicit(&cache->n_gets, memory_order_relaxed);
+}
+
 static void cache_push(struct pool_cache *cache, unsigned class, struct buf *buf)
 {
 	buf->next = cache->free[class];
@@ -296,8 +303,11 @@ int pool_get(struct pool_cache *cache, size_t len, struct buf **bufs, int max)
 		if (!bufs[got])
 			break;
 	}
-	if (got == n)
+	if (got == n) {
+		atomic_store_explicit(&cache->n_gets, pool_cache_gets(cache) + n,
+				      memory_order_relaxed);
 		return (int)n;
+	}
 	pthread_mutex_lock(&pool->lock);
 	while (got)
 		shared_put(pool, bufs[--got]);
@@ -449,6 +459,7 @@ int pool_new(const struct pool_config *cfg, struct pool **ret_pool)
 	if (r < 0)
 		goto fail;
 	pool->n_large = (uint32_t)n_large;
+	pool->node = cfg->node;
 	r = -ENOMEM;
 	pool->slabs = calloc(n_large, sizeof(*pool->slabs));
 	pool->bufs = calloc(n_large * PIECES_MAX, sizeof(*pool->bufs)); /* untouched until carved */
@@ -489,6 +500,11 @@ void pool_free(struct pool *pool)
 size_t pool_large_size(const struct pool *pool)
 {
 	return pool->large_size;
+}
+
+int pool_node(const struct pool *pool)
+{
+	return pool->node;
 }
 
 size_t pool_limit(const struct pool *pool)

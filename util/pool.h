@@ -41,6 +41,7 @@ void pool_free(struct pool *pool); /* all caches closed; NULL is fine */
 size_t pool_large_size(const struct pool *pool);
 size_t pool_limit(const struct pool *pool); /* bytes */
 size_t pool_in_use(struct pool *pool);	    /* bytes, what caches hold counted as used */
+int pool_node(const struct pool *pool);	    /* NUMA node of the memory; -1: any */
 
 /* The cache of one thread; its engine is how waiters are told. */
 int pool_cache_new(struct pool *pool, struct engine *engine, struct pool_cache **ret_cache);
@@ -56,6 +57,9 @@ int pool_get(struct pool_cache *cache, size_t len, struct buf **bufs, int max);
 
 /* Gives one back, on any thread that has a cache of the same pool. */
 void pool_put(struct pool_cache *cache, struct buf *buf);
+
+/* Buffers that pool_get() has handed out through this cache since the start. Any thread. */
+uint64_t pool_cache_gets(const struct pool_cache *cache);
 
 /* Queues for the next chance, first come first served among this thread's waiters. */
 void pool_wait(struct pool_cache *cache, struct pool_waiter *waiter);

@@ -162,10 +162,10 @@ static int make_pools(struct reactors *reactors, const struct reactors_config *c
 }
 
 /* A cache of its own node's pool, and one of each other's for LUs whose data is to lie there. */
-static int make_caches(struct reactors *reactors, struct reactor *reactor, const int *pool_of,
-		       int own_node)
+static int make_caches(struct reactors *reactors, struct reactor *reactor, const int *pool_of)
 {
-	int r = pool_cache_new(reactors->pools[pool_of[own_node]], reactor->engine, &reactor->bufs);
+	int r = pool_cache_new(reactors->pools[pool_of[reactor->node]], reactor->engine,
+			       &reactor->bufs);
 
 	if (r < 0 || reactors->n_pools == 1)
 		return r;
@@ -174,7 +174,7 @@ static int make_caches(struct reactors *reactors, struct reactor *reactor, const
 		return -ENOMEM;
 	reactor->n_nodes = numa_node_limit();
 	for (int node = 0; r == 0 && node < reactor->n_nodes; node++) {
-		if (node == own_node)
+		if (node == reactor->node)
 			reactor->of_node[node] = reactor->bufs;
 		else if (pool_of[node] >= 0)
 			r = pool_cache_new(reactors->pools[pool_of[node]], reactor->engine,
@@ -193,11 +193,11 @@ static int equip(struct reactors *reactors, const struct reactors_config *cfg)
 	r = make_pools(reactors, cfg, pool_of);
 	for (unsigned i = 0; r == 0 && i < reactors->n; i++) {
 		struct reactor *reactor = &reactors->all[i];
-		int node = cfg->numa ? numa_node_of_cpu_or_0(reactor->cpu) : 0;
 
+		reactor->node = cfg->numa ? numa_node_of_cpu_or_0(reactor->cpu) : 0;
 		r = engine_new(cfg->engine, &cfg->engine_config, &reactor->engine);
 		if (r == 0)
-			r = make_caches(reactors, reactor, pool_of, node);
+			r = make_caches(reactors, reactor, pool_of);
 	}
 	return r;
 }
@@ -218,6 +218,22 @@ int reactors_start(const struct reactors_config *cfg, struct reactors **ret_reac
 		return r;
 	*ret_reactors = steal(reactors);
 	return 0;
+}
+
+struct reactors_pool_use reactors_pool_use(struct reactors *reactors, int i)
+{
+	struct pool *pool = reactors->pools[i];
+	struct reactors_pool_use use = {
+		.node = pool_node(pool), .in_use = pool_in_use(pool), .limit = pool_limit(pool)};
+
+	for (unsigned r = 0; r < reactors->n; r++) {
+		const struct reactor *reactor = &reactors->all[r];
+		bool local = use.node < 0 || use.node == reactor->node;
+		uint64_t *n = local ? &use.n_local : &use.n_remote;
+
+		*n += pool_cache_gets(local ? reactor->bufs : reactor->of_node[use.node]);
+	}
+	return use;
 }
 
 struct reactor *reactor_least_busy(struct reactor *all, unsigned n)

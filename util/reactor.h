@@ -16,6 +16,7 @@ struct reactor {
 	int n_nodes;		     /* 0: one pool for all */
 	unsigned index;
 	int cpu;	     /* -1: not pinned */
+	int node;	     /* its own; 0 without NUMA */
 	atomic_uint n_conns; /* connections placed here */
 	pthread_t thread;
 	bool running;
@@ -43,6 +44,16 @@ int reactors_start(const struct reactors_config *cfg, struct reactors **ret_reac
 
 /* Ends the threads and frees all. Whatever ran on them must be gone. NULL is fine. */
 void reactors_stop(struct reactors *reactors);
+
+/* How the buffers of a pool are used. */
+struct reactors_pool_use {
+	int node;		    /* -1: the only pool, wherever its memory is */
+	size_t in_use, limit;	    /* bytes; what threads keep at hand counts as used */
+	uint64_t n_local, n_remote; /* buffers handed out, to threads on the node and on others */
+};
+
+/* Of pool @i of n_pools. Any thread. */
+struct reactors_pool_use reactors_pool_use(struct reactors *reactors, int i);
 
 /* The one of @n with the fewest connections. */
 struct reactor *reactor_least_busy(struct reactor *all, unsigned n);

@@ -91,6 +91,8 @@ struct duotgt_backend_info {
  * @prefetch: brings a range into memory, where reads find it; @wait: it is there on return, else on
  *          its way. 0; -ENOSPC when it does not fit, as much as fits is there; -EOPNOTSUPP: there
  *          is no such memory; -errno of reading. May block, any thread. NULL: as -EOPNOTSUPP
+ * @numa_node: node of the machine that the store's disk is attached to; -1: not known, or several.
+ *          May block. NULL: not known
  */
 struct duotgt_backend_ops {
 	uint32_t abi;  /* DUOTGT_BACKEND_ABI */
@@ -108,4 +110,5 @@ struct duotgt_backend_ops {
 	int (*size_now)(void *store, uint64_t *ret_size);
 	int (*grow)(void *store, uint64_t size);
 	int (*prefetch)(void *store, uint64_t offset, uint64_t len, bool wait);
+	int (*numa_node)(void *store);
 };

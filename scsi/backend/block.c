@@ -146,5 +146,6 @@ const struct duotgt_backend_ops block_backend_ops = {
 	.submit = file_store_submit,
 	.close = file_store_close,
 	.prefetch = file_store_prefetch,
+	.numa_node = file_store_numa_node,
 	.size_now = block_size_now,
 };

@@ -7,6 +7,7 @@
 #include "scsi/backend/backends.h"
 #include "util/cleanup.h"
 #include "util/engine.h"
+#include "util/numa.h"
 #include <errno.h>
 #include <limits.h>
 #include <linux/magic.h>
@@ -185,6 +186,16 @@ int file_store_extent(void *arg, uint64_t offset, uint64_t len, uint64_t *ret_le
 		return -errno;
 	*ret_len = (uint64_t)end - offset < len ? (uint64_t)end - offset : len;
 	return 0;
+}
+
+int file_store_numa_node(void *arg)
+{
+	const struct file_store *store = arg;
+	struct stat st;
+
+	if (fstat(store->fd, &st) < 0)
+		return -1;
+	return numa_node_of_disk("/sys", S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev);
 }
 
 /* What the engine may count on. A descriptor that only an engine knows is of no file here. */

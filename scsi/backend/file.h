@@ -40,6 +40,7 @@ int file_store_set_direct(struct file_store *store, const struct duotgt_backend_
 void file_store_submit(void *store, struct engine *engine, struct duotgt_io *io);
 void file_store_close(void *store);
 int file_store_space(void *store, uint64_t *ret_used, uint64_t *ret_free);
+int file_store_numa_node(void *store);
 int file_store_prefetch(void *store, uint64_t offset, uint64_t len, bool wait);
 int file_store_copy(void *from_store, uint64_t from_offset, void *to_store, uint64_t to_offset,
 		    uint64_t len, uint64_t *ret_len);

@@ -295,6 +295,7 @@ const struct duotgt_backend_ops file_backend_ops = {
 	.copy = file_store_copy,
 	.space = file_store_space,
 	.prefetch = file_store_prefetch,
+	.numa_node = file_store_numa_node,
 	.size_now = file_size_now,
 	.grow = file_grow,
 	.close = file_store_close,

@@ -36,7 +36,8 @@ static void every_key_arrives(void **state)
 		"false, "
 		"\"uuid\": \"00112233-4455-6677-8899-aabbccddeeff\"}, {\"deviceID\": 1, \"path\": "
 		"\"ram:1M\"}, {\"deviceID\": 2, \"path\": \"file:/dev/x\", \"backendType\": "
-		"\"block\"}, {\"deviceID\": 4, \"backendType\": \"null\", \"deviceSize\": 512}, "
+		"\"block\", \"enableNUMA\": true}, {\"deviceID\": 4, \"backendType\": \"null\", "
+		"\"deviceSize\": 512}, "
 		"{\"deviceID\": 5, \"path\": \"rel/a:b\", \"deviceSize\": 1024}],"
 		"\"iscsiportals\": [{\"id\": 5, \"portal\": \"[::1]:99\"}, {\"id\": 6, \"portal\": "
 		"\"0.0.0.0\"}], \"iscsitargets\": {\"IQN.2026-11.org.example:A\": {\"tpgts\": "
@@ -78,7 +79,8 @@ static void every_key_arrives(void **state)
 	assert_int_equal(s[1].block_size, 512);
 	assert_true(s[1].online && s[1].write_cache);
 	assert_false(s[1].thin || s[1].has_uuid || s[1].create);
-	assert_int_equal(s[1].numa_node, -1);
+	assert_int_equal(s[1].numa_node, SCSI_NODE_ANY);
+	assert_int_equal(s[2].numa_node, SCSI_NODE_DISK);
 	assert_string_equal(s[2].type, "block");
 	assert_string_equal(s[2].path, "/dev/x");
 	assert_string_equal(s[3].type, "null");

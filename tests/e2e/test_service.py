@@ -2,10 +2,12 @@
 """The program as its operator sees it: start, refusals, portals, the end, files that go wrong."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import threading
+import time
 
 import initiator
 import servers
@@ -229,3 +231,27 @@ def several_luns_are_listed(place):
         for lun in range(3):
             assert f"Lun:{lun}" in shown.replace(" ", ""), shown
         equal(len(server.urls), 3, "ready lines")
+
+
+@promise
+def it_reports_how_buffers_are_used(place):
+    """On SIGUSR1; it serves on, and what was handed out can only grow."""
+    def handed_out():
+        before = len(server.stderr)
+        server.process.send_signal(signal.SIGUSR1)
+        for _ in range(200):
+            found = re.findall(r"buffers: \d+ of \d+ KiB in use; handed out: (\d+)\n",
+                               server.stderr[before:])
+            if found:
+                return int(found[0])
+            time.sleep(0.05)
+        raise AssertionError(f"no report:\n{server.stderr}")
+
+    with place.serve() as server:
+        session = login(server)
+        first = handed_out()
+        for _ in range(10):
+            session.read(0, 8)
+        equal(handed_out(), first + 10, "buffers handed out after ten reads")
+        session.logout()
+        still_serves(server)
