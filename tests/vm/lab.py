@@ -127,14 +127,25 @@ def memory_folder(share):
 
 
 def qemu(image, kernel, share):
+    """Two processors, each a node with half of the memory; a disk that is attached to node 1."""
+    with open(f"{share}/far.img", "wb") as file:
+        file.truncate(64 << 20)
     return ["qemu-system-x86_64", "-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max",
-            "-smp", "2", "-m", "1024", "-nodefaults", "-display", "none", "-serial", "stdio",
+            "-smp", "2", "-m", "1024",
+            "-object", "memory-backend-ram,id=m0,size=512M", "-numa", "node,cpus=0,memdev=m0",
+            "-object", "memory-backend-ram,id=m1,size=512M", "-numa", "node,cpus=1,memdev=m1",
+            "-nodefaults", "-display", "none", "-serial", "stdio",
             "-no-reboot", "-kernel", f"{image}/vmlinuz.{kernel}",
             "-initrd", f"{image}/initramfs.{kernel}",
             "-append", "console=ttyS0 quiet loglevel=3 panic=-1 mitigations=off",
-            "-drive", f"file={image}/root.ext4,if=virtio,format=raw,snapshot=on",
-            "-virtfs", f"local,path={share},mount_tag=share,security_model=none",
-            "-device", "virtio-rng-pci"]
+            "-drive", f"file={image}/root.ext4,if=none,id=root,format=raw,snapshot=on",
+            "-device", "virtio-blk-pci,bus=pci.0,drive=root",
+            "-device", "pxb,id=far,bus_nr=128,numa_node=1",
+            "-drive", f"file={share}/far.img,if=none,id=far,format=raw",
+            "-device", "virtio-blk-pci,bus=far,addr=1,drive=far,serial=far",
+            "-fsdev", f"local,id=share,path={share},security_model=none",
+            "-device", "virtio-9p-pci,bus=pci.0,fsdev=share,mount_tag=share",
+            "-device", "virtio-rng-pci,bus=pci.0"]
 
 
 def end(pid):
