@@ -139,12 +139,21 @@ static void conn_pdu(struct iscsi_conn *conn, bool damaged)
 		full_feature_end(conn, damaged);
 }
 
-/* Uses input up. Return: what is left of it, when no buffer was to be had. */
+/* Whether input has to wait for what was there before it. */
+static bool is_held_up(const struct iscsi_conn *conn)
+{
+	return conn->stalled || conn->choked;
+}
+
+/* Uses input up. Return: what is left of it when it is held up. */
 static size_t conn_input(struct iscsi_conn *conn, const uint8_t *p, size_t len)
 {
 	while (conn->phase != CONN_CLOSING) {
 		enum iscsi_rx_event event;
 
+		conn->choked = conn->n_outs >= ISCSI_ANSWERS_MAX;
+		if (conn->choked)
+			return len;
 		if (conn->stalled) {
 			if (conn_header(conn) != PDU_TAKE)
 				return len;
@@ -175,7 +184,7 @@ static size_t conn_input(struct iscsi_conn *conn, const uint8_t *p, size_t len)
 	return 0;
 }
 
-/* The engine's buffer is lent for this call only: what a stall leaves of it is kept. */
+/* The engine's buffer is lent for this call only: what is held up of it is kept. */
 static void conn_keep(struct iscsi_conn *conn, const uint8_t *p, size_t len)
 {
 	if (!len)
@@ -190,16 +199,17 @@ static void conn_keep(struct iscsi_conn *conn, const uint8_t *p, size_t len)
 	conn->stash_off = 0;
 }
 
-/* Goes on after a stall: first with what was kept, then with the socket. */
+/* Goes on when it was held up: first with what was kept, then with the socket. */
 void conn_resume(struct iscsi_conn *conn)
 {
+	const uint8_t *p = conn->stash ? conn->stash + conn->stash_off : NULL;
 	size_t len = conn->stash_len - conn->stash_off, left;
 
 	if (conn->phase == CONN_CLOSING)
 		return;
-	left = conn_input(conn, conn->stash + conn->stash_off, len);
+	left = conn_input(conn, p, len);
 	conn->stash_off += len - left;
-	if (conn->stalled || conn->phase == CONN_CLOSING)
+	if (is_held_up(conn) || conn->phase == CONN_CLOSING)
 		return;
 	free(steal(conn->stash));
 	conn->stash_len = conn->stash_off = 0;
@@ -238,7 +248,7 @@ static void rx_input(struct iscsi_conn *conn, const uint8_t *p, size_t len)
 {
 	size_t left = conn_input(conn, p, len);
 
-	if (conn->stalled)
+	if (is_held_up(conn))
 		conn_keep(conn, p + (len - left), left);
 	else
 		conn_read(conn);
@@ -269,7 +279,7 @@ static void rx_direct_done(struct engine_op *op, int res)
  */
 static void conn_read(struct iscsi_conn *conn)
 {
-	if (conn->rx_busy || conn->stalled || conn->phase == CONN_CLOSING)
+	if (conn->rx_busy || is_held_up(conn) || conn->phase == CONN_CLOSING)
 		return;
 	conn->rx_busy = true;
 	if (iscsi_rx_wanted(&conn->rx) >= DIRECT_MIN) {

@@ -13,6 +13,7 @@
 #include "scsi/tmf.h"
 #include <errno.h>
 
+#define ISCSI_ANSWERS_MAX 512  /* queued by one connection that does not read them */
 #define ISCSI_TASK_BUFS 64     /* large buffers of one task at most */
 #define ISCSI_TASK_R2TS 16     /* outstanding R2Ts of one task at most */
 #define ISCSI_IMMEDIATE_MAX 64 /* immediate requests under way on one connection */
@@ -210,11 +211,13 @@ struct iscsi_conn {
 	unsigned n_in_room; /* tasks */
 	int64_t room_held;  /* bytes put aside */
 	uint64_t parked;    /* of them in use */
-	uint8_t *stash;	    /* input received before the stall, not yet used */
+	uint8_t *stash;	    /* input that is held up */
 	size_t stash_len, stash_off;
 
 	uint32_t statsn; /* of the next answer */
 	struct list out, sent;
+	unsigned n_outs; /* of both, but for what is in a task's own memory */
+	bool choked;	 /* so many that nothing more is taken in until they have left */
 	struct tx_batch *batch;
 
 	struct iscsi_login_host login_host;

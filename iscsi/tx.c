@@ -23,6 +23,7 @@ struct iscsi_out *out_new(struct iscsi_conn *conn, enum iscsi_opcode opcode)
 	}
 	if (node)
 		shard->n_outs--;
+	conn->n_outs++;
 	memset(out, 0, offsetof(struct iscsi_out, small));
 	list_init(&out->node);
 	out->bhs.b[0] = (uint8_t)opcode;
@@ -43,6 +44,7 @@ void out_free(struct iscsi_conn *conn, struct iscsi_out *out)
 	out->heap = NULL;
 	if (out->embedded)
 		return;
+	conn->n_outs--;
 	if (shard->n_outs == KEEP_OUTS) {
 		free(out);
 		return;
@@ -278,6 +280,10 @@ static void sent_finish(struct iscsi_conn *conn)
 	}
 	if (close_now)
 		conn_drop(conn, NULL);
+	if (conn->choked && conn->n_outs < ISCSI_ANSWERS_MAX) {
+		conn->choked = false;
+		conn_resume(conn);
+	}
 }
 
 static void tx_done(struct engine_op *op, int res)

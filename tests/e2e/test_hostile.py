@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Connections that never log in: they cost the target little and other initiators nothing."""
+"""Connections that never log in, or never listen: they cost the target little and others nothing."""
 
+import contextlib
 import random
 import select
 import socket
 import time
 
 import wire
-from promise import promise, still_serves
+from promise import equal, login, promise, still_serves
 
 COUNT = 1000
 LOGIN_TIMER = 15  # seconds, iscsi/server.h
@@ -95,3 +96,37 @@ def slow_login_is_cut_too(place):
         took = time.monotonic() - begun
         assert took < LOGIN_TIMER + 5, f"still there after {took:.0f} s"
         still_serves(server)
+
+
+@promise(seconds=60)
+def who_asks_and_never_listens_is_not_heard(place):
+    """His pings wait in the sockets, not in memory; once he listens, each has its answer."""
+    one = wire.BHS_LEN
+    ping = wire.Pdu(wire.NOP_OUT, immediate=True, ttt=wire.RESERVED_TAG)
+    with place.serve() as server:
+        session = login(server)
+        session.ping()
+        sock = session.conn.sock
+        for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+            sock.setsockopt(socket.SOL_SOCKET, option, 65536)
+        stream = bytearray()
+        ping.put32(24, session.cmdsn)
+        for itt in range(300000):
+            ping.put32(16, itt)
+            stream += ping.bhs
+        sock.settimeout(1)
+        sent = 0
+        with contextlib.suppress(socket.timeout):
+            while sent < len(stream):
+                sent += sock.send(stream[sent:sent + 65536])
+        print(f"{sent // one} pings were taken")
+        assert sent < len(stream), "all of them were taken"
+        still_serves(server)
+
+        sock.settimeout(20)
+        for itt in range(sent // one):
+            answer = session.recv()
+            assert (answer.opcode, answer.itt) == (wire.NOP_IN, itt), f"{answer}, not {itt}"
+        sock.sendall(stream[sent:(sent // one + 1) * one])
+        equal(session.recv().itt, sent // one, "the ping that was cut in two")
+        session.logout()
