@@ -68,6 +68,15 @@ void tcmu_device_break(struct tcmu_device *device)
 	device->broken = true;
 }
 
+bool tcmu_device_faulty(struct tcmu_device *device)
+{
+	if (!tcmu_fault_happened(device->fault))
+		return false;
+	device->ring.why = "it names a page that is not there";
+	tcmu_device_break(device);
+	return true;
+}
+
 static void serve(struct tcmu_device *device)
 {
 	uint32_t tail = device->ring.tail;
@@ -138,6 +147,7 @@ void tcmu_device_free(struct tcmu_device *device)
 	tcmu_tasks_free(device);
 	scsi_nexus_free(device->nexus);
 	scsi_target_unref(device->target);
+	tcmu_fault_unwatch(device->fault);
 	free(device->name);
 	free(device);
 }
@@ -258,6 +268,9 @@ int tcmu_device_new(const struct tcmu_device_config *cfg, struct tcmu_device **r
 	device->name = strdup(cfg->name);
 	if (!device->name)
 		return -ENOMEM;
+	r = tcmu_fault_watch(cfg->map, cfg->map_len, &device->fault);
+	if (r < 0)
+		return r;
 	r = tcmu_ring_init(&device->ring, cfg->map, cfg->map_len);
 	if (r < 0) {
 		log_error("%s: cannot be served: %s", cfg->name, device->ring.why);

@@ -12,7 +12,7 @@
  *	tcmu_device_stop()   lets what is under way end, then tells
  *
  * A ring that makes no sense is said in the log, and nothing more is read from it: its commands
- *stay unanswered until the kernel's time-out, as it would be with a program that has died.
+ * stay unanswered until the kernel's time-out, as it would be with a program that has died.
  */
 #include "util/cleanup.h"
 #include "util/engine.h"

@@ -2,6 +2,7 @@
 #pragma once
 /* Inside of a TCMU device: device.c serves the ring, task.c its commands, tmr.c the resets. */
 #include "handler/device.h"
+#include "handler/fault.h"
 #include "handler/ring.h"
 #include "scsi/lu.h"
 #include "scsi/task.h"
@@ -15,6 +16,7 @@ struct tcmu_device {
 	struct scsi_target *target; /* of its own, with the LU as LUN 0 */
 	struct scsi_nexus *nexus;
 	struct tcmu_ring ring;
+	struct tcmu_fault *fault;
 	struct engine_watch watch;
 	struct engine_defer tell; /* the kernel, once per turn */
 	struct engine_post start, stop, resume, kick;
@@ -62,6 +64,9 @@ void tcmu_device_less_busy(struct tcmu_device *device);
 
 /* The ring makes no sense: nothing more is read from it. */
 void tcmu_device_break(struct tcmu_device *device);
+
+/* Whether a page that the ring names was missing; then it makes no sense either. */
+bool tcmu_device_faulty(struct tcmu_device *device);
 
 /* ---- task.c ---- */
 

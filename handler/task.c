@@ -158,17 +158,23 @@ static void answer(struct tcmu_task *task)
 	struct scsi_task *scsi = &task->scsi;
 	struct tcmu_device *device = task->device;
 	uint64_t in_len = scsi->in_len < task->len ? scsi->in_len : task->len;
-	struct tcmu_result result = {.id = task->id, .status = (uint8_t)scsi->status};
+	struct tcmu_result result = {.id = task->id};
 	uint8_t sense[SCSI_SENSE_MAX];
 
-	if (scsi->status == STATUS_CHECK_CONDITION) {
-		result.sense = sense;
-		result.sense_len =
-			scsi_sense_build(&scsi->sense, scsi_task_descriptor_sense(scsi), sense);
-	} else if (!scsi->need_out && in_len < task->len) {
+	if (scsi->status != STATUS_CHECK_CONDITION && !scsi->need_out && in_len < task->len) {
 		clear_tail(task, in_len);
 		result.has_in_len = in_len > 0;
 		result.in_len = (uint32_t)(in_len < UINT32_MAX ? in_len : UINT32_MAX);
+	}
+	/* Whose page it was is not known: none of those under way is called good. */
+	if (tcmu_device_faulty(device) && scsi->status == STATUS_GOOD)
+		scsi_check(scsi, SENSE_INTERNAL_TARGET_FAILURE);
+	result.status = (uint8_t)scsi->status;
+	if (scsi->status == STATUS_CHECK_CONDITION) {
+		result.has_in_len = false;
+		result.sense = sense;
+		result.sense_len =
+			scsi_sense_build(&scsi->sense, scsi_task_descriptor_sense(scsi), sense);
 	}
 	if (device->aborting && scsi->aborted)
 		result.status = STATUS_BUSY; /* it was not the initiator who wanted that */

@@ -134,6 +134,7 @@ static int helper_start(void)
 	if (pthread_attr_init(&attr))
 		return -ENOMEM;
 	sigfillset(&all);
+	sigdelset(&all, SIGBUS); /* as with reactors */
 	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setsigmask_np(&attr, &all);
 	if (sched_getaffinity(getpid(), sizeof(cpus), &cpus) == 0)

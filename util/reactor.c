@@ -30,7 +30,10 @@ static void *reactor_main(void *arg)
 	return NULL;
 }
 
-/* Signals are the control thread's: reactors start with all of them blocked. */
+/*
+ * Signals are the control thread's: reactors start with all of them blocked, but for the one of
+ * memory that is not there. That is always the thread's own, and kills where it is blocked.
+ */
 static int reactor_start(struct reactor *reactor)
 {
 	sigset_t all, before;
@@ -38,6 +41,7 @@ static int reactor_start(struct reactor *reactor)
 	int r;
 
 	sigfillset(&all);
+	sigdelset(&all, SIGBUS);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	r = pthread_create(&reactor->thread, NULL, reactor_main, reactor);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

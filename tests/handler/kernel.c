@@ -3,6 +3,7 @@
 #include "tests/handler/kernel.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include <linux/target_core_user.h>
 #undef iovec
 
+#define PAGE 4096u
 #define ROUND_UP(n, to) (((n) + (to)-1) / (to) * (to))
 
 void kernel_start(struct kernel *k, uint32_t ring_bytes, uint32_t data_bytes)
@@ -34,11 +36,32 @@ void kernel_start(struct kernel *k, uint32_t ring_bytes, uint32_t data_bytes)
 	k->own = fds[1];
 }
 
+/* Another page at @page: of a file, or, with -1, of none. */
+static void put_page(uint8_t *page, int fd)
+{
+	int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED : MAP_SHARED | MAP_FIXED;
+
+	assert_ptr_equal(mmap(page, PAGE, PROT_READ | PROT_WRITE, flags, fd, 0), page);
+}
+
 void kernel_stop(struct kernel *k)
 {
 	close(k->fd);
 	close(k->own);
+	if (k->taken) /* memory again, for the next to have it */
+		put_page(k->taken, -1);
 	free(k->map);
+}
+
+void kernel_take_page(struct kernel *k, uint8_t *data, uint32_t len)
+{
+	uint8_t *page = data + (PAGE - (uintptr_t)data % PAGE) % PAGE;
+	int fd = memfd_create("no page", MFD_CLOEXEC);
+
+	assert_true(fd >= 0 && !k->taken && page + PAGE <= data + len);
+	put_page(page, fd);
+	k->taken = page;
+	close(fd);
 }
 
 static struct tcmu_cmd_entry *entry_at(const struct kernel *k, uint32_t pos)

@@ -37,6 +37,7 @@ struct kernel {
 	uint32_t data_at; /* of the next buffer */
 	uint16_t next_id;
 	unsigned n_open;
+	uint8_t *taken; /* the page */
 	struct kernel_cmd cmds[KERNEL_IDS];
 };
 
@@ -65,6 +66,9 @@ void kernel_queue_odd(struct kernel *k, uint8_t op, uint32_t len);
 /* Room left in the ring, and whether all has come back. */
 uint32_t kernel_room(const struct kernel *k);
 bool kernel_is_empty(const struct kernel *k);
+
+/* The first whole page of what lies at @data is none any more: to touch it is SIGBUS. */
+void kernel_take_page(struct kernel *k, uint8_t *data, uint32_t len);
 
 void kernel_kick(struct kernel *k); /* the interrupt */
 

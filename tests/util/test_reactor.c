@@ -70,6 +70,7 @@ static void each_has_its_thread(void **state)
 		assert_string_equal(visit.name, name);
 		assert_true(visit.own_thread);
 		assert_true(sigismember(&visit.blocked, SIGTERM)); /* the control thread's */
+		assert_false(sigismember(&visit.blocked, SIGBUS)); /* its own */
 		assert_true(reactors->all[i].cpu >= 0);
 	}
 	reactors_stop(reactors);
