@@ -81,10 +81,21 @@ static void check_size(struct tcmu_consumer *consumer, const struct device *devi
 {
 	uint64_t told, is = service_kernel_size(device->kernel);
 
-	if (tcmu_sysfs_size(consumer->root, &device->found, &told) == 0 && told != is)
+	if (tcmu_sysfs_number(consumer->root, &device->found, "dev_size", &told) == 0 && told != is)
 		log_warning("uio%u (%s): its dev_size is %" PRIu64 ", but its storage has %" PRIu64
 			    " bytes, which is what initiators are told",
 			    device->found.minor, device->found.config, told, is);
+}
+
+/* In bytes; 0: the kernel does not say, or nothing that could be one. */
+static uint32_t block_size(const struct tcmu_consumer *consumer, const struct tcmu_found *found)
+{
+	uint64_t told;
+
+	if (tcmu_sysfs_number(consumer->root, found, "hw_block_size", &told) < 0 ||
+	    told > UINT32_MAX)
+		return 0;
+	return (uint32_t)told;
 }
 
 /* @found_late: it was there before we were. Return: 0; -errno, which has been said. */
@@ -96,6 +107,7 @@ static int serve(struct tcmu_consumer *consumer, const struct tcmu_found *found,
 		.config = device->found.config,
 		.name = name,
 		.map_len = found->map_len,
+		.block_size = block_size(consumer, found),
 		.stopped = on_stopped,
 		.arg = device,
 	};

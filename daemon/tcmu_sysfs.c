@@ -152,12 +152,14 @@ int tcmu_sysfs_act(const char *root, const struct tcmu_found *found, const char 
 	return 0;
 }
 
-int tcmu_sysfs_size(const char *root, const struct tcmu_found *found, uint64_t *ret_size)
+int tcmu_sysfs_number(const char *root, const struct tcmu_found *found, const char *name,
+		      uint64_t *ret_number)
 {
-	char path[PATH_MAX];
+	char path[PATH_MAX], attribute[64];
 
-	core_path(path, sizeof(path), root, found, "attrib/dev_size");
-	return read_number(path, ret_size);
+	snprintf(attribute, sizeof(attribute), "attrib/%s", name);
+	core_path(path, sizeof(path), root, found, attribute);
+	return read_number(path, ret_number);
 }
 
 bool tcmu_sysfs_waits(const char *root, const struct tcmu_found *found)

@@ -41,5 +41,6 @@ int tcmu_sysfs_act(const char *root, const struct tcmu_found *found, const char 
  */
 bool tcmu_sysfs_waits(const char *root, const struct tcmu_found *found);
 
-/* attrib/dev_size. Return: 0 or -errno. */
-int tcmu_sysfs_size(const char *root, const struct tcmu_found *found, uint64_t *ret_size);
+/* A number, attrib/NAME: dev_size, hw_block_size. Return: 0 or -errno. */
+int tcmu_sysfs_number(const char *root, const struct tcmu_found *found, const char *name,
+		      uint64_t *ret_number);

@@ -257,6 +257,28 @@ static void others_are_left_alone(void **state)
 	end(&rig);
 }
 
+/* LIO would tell its fabrics of blocks that the disk does not have. */
+static void another_block_length_is_refused(void **state)
+{
+	static const char attribute[] =
+		"/sys/kernel/config/target/core/user_7/disk/attrib/hw_block_size";
+	struct rig rig;
+
+	(void)state;
+	begin(&rig);
+	put_device(4, "tcm-user/7/disk/duotgt/data");
+	put_text(attribute, "4096\n");
+	consume(&rig);
+	assert_false(has(&rig, 0));
+	remove_device(4);
+	tcmu_consumer_look(rig.consumer);
+	put_device(4, "tcm-user/7/disk/duotgt/data");
+	put_text(attribute, "512\n");
+	tcmu_consumer_look(rig.consumer);
+	assert_true(has(&rig, 0));
+	end(&rig);
+}
+
 /* One front end at a time, unless the storage says otherwise. */
 static void luns_of_iscsi_are_taken(void **state)
 {
@@ -390,6 +412,7 @@ int main(void)
 		cmocka_unit_test(a_device_is_served_after_its_ring_was_reset),
 		cmocka_unit_test(a_device_that_goes_is_let_go),
 		cmocka_unit_test(others_are_left_alone),
+		cmocka_unit_test(another_block_length_is_refused),
 		cmocka_unit_test(luns_of_iscsi_are_taken),
 		cmocka_unit_test(a_storage_of_the_kernels_becomes_no_lun),
 		cmocka_unit_test(changes_are_judged),
