@@ -132,38 +132,49 @@ void server_detach(struct plugin_device *device)
 	pthread_mutex_unlock(&device->lock);
 }
 
-int server_resize(struct plugin_device *device, uint64_t size, char *ret_why, size_t why_len)
+/* ---- changes ---- */
+
+static int change_local(struct local *local, const struct handover_request *request, char *ret_why,
+			size_t why_len)
 {
-	const struct handover_request request = {.kind = HANDOVER_RESIZE, .size = size};
+	return request->kind == HANDOVER_CACHE
+		       ? set_cache(local, request->on, ret_why, why_len)
+		       : service_kernel_resize(local_kernel(local), request->size, ret_why,
+					       why_len);
+}
+
+/* Asks who serves it, and notes for the next one what has been agreed on. */
+static int change(struct plugin_device *device, const struct handover_request *request,
+		  char *ret_why, size_t why_len)
+{
 	int r = -EAGAIN;
 
 	pthread_mutex_lock(&device->lock);
 	snprintf(ret_why, why_len, "nobody serves it just now");
 	if (device->sock >= 0)
-		r = client_ask(device->sock, &request, -1, ret_why, why_len);
+		r = client_ask(device->sock, request, -1, ret_why, why_len);
 	else if (device->local)
-		r = service_kernel_resize(local_kernel(device->local), size, ret_why, why_len);
-	if (r == 0)
-		device->size = size;
+		r = change_local(device->local, request, ret_why, why_len);
+	if (r == 0 && request->kind == HANDOVER_CACHE)
+		device->write_cache = request->on;
+	else if (r == 0)
+		device->size = request->size;
 	pthread_mutex_unlock(&device->lock);
 	return r;
+}
+
+int server_resize(struct plugin_device *device, uint64_t size, char *ret_why, size_t why_len)
+{
+	const struct handover_request request = {.kind = HANDOVER_RESIZE, .size = size};
+
+	return change(device, &request, ret_why, why_len);
 }
 
 int server_set_write_cache(struct plugin_device *device, bool on, char *ret_why, size_t why_len)
 {
 	const struct handover_request request = {.kind = HANDOVER_CACHE, .on = on};
-	int r = -EAGAIN;
 
-	pthread_mutex_lock(&device->lock);
-	snprintf(ret_why, why_len, "nobody serves it just now");
-	if (device->sock >= 0)
-		r = client_ask(device->sock, &request, -1, ret_why, why_len);
-	else if (device->local)
-		r = set_cache(device->local, on, ret_why, why_len);
-	if (r == 0)
-		device->write_cache = on;
-	pthread_mutex_unlock(&device->lock);
-	return r;
+	return change(device, &request, ret_why, why_len);
 }
 
 /* ---- before there is a device ---- */
