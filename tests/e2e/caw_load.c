@@ -5,22 +5,26 @@
  * what all sessions together have added. An initiator of its own, so that nothing but this file and
  * the C library stands between the test and the wire.
  *
- *	caw_load IQN SESSIONS BLOCKS COUNT HOST:PORT...
+ *	caw_load IQN SESSIONS BLOCKS COUNT HOST:PORT|/dev/NAME...
  *
- * Sessions take the portals in turn. Each counter, at LUN 0 from LBA 0 on, ends at COUNT, which is
- * a multiple of SESSIONS. Prints one line; exit status 0 when all is exact. Source: RFC 7143.
+ * Sessions take the portals in turn; one that is a device node is a way through the kernel. Each
+ * counter, at LUN 0 from LBA 0 on, ends at COUNT, which is a multiple of SESSIONS. Prints one
+ * line; exit status 0 when all is exact. Source: RFC 7143.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
+#include <scsi/sg.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -33,6 +37,7 @@ enum { GOOD = 0x00, CHECK_CONDITION = 0x02, MISCOMPARE = 0x0e, UNIT_ATTENTION = 
 struct session {
 	pthread_t thread;
 	int fd;
+	bool passes_through; /* fd is of a device, not of a connection */
 	unsigned index, seed;
 	uint32_t itt, cmdsn, expstatsn;
 	uint8_t sense_key; /* of the last CHECK CONDITION */
@@ -200,6 +205,37 @@ static void login(struct session *s)
 	s->expstatsn = (uint32_t)get(bhs + 24, 4) + 1;
 }
 
+static uint8_t pass_through(struct session *s, const uint8_t *cdb, const uint8_t *out,
+			    size_t out_len, uint8_t *in)
+{
+	uint8_t copy[2 * BLOCK], bytes[16], sense[96] = {0};
+	struct sg_io_hdr io = {
+		.interface_id = 'S',
+		.dxfer_direction = in	     ? SG_DXFER_FROM_DEV
+				   : out_len ? SG_DXFER_TO_DEV
+					     : SG_DXFER_NONE,
+		.dxferp = in ? in : copy,
+		.dxfer_len = in ? BLOCK : (unsigned)out_len,
+		.cmdp = bytes,
+		.cmd_len = sizeof(bytes),
+		.sbp = sense,
+		.mx_sb_len = sizeof(sense),
+		.timeout = 60000,
+	};
+
+	memcpy(bytes, cdb, sizeof(bytes));
+	if (out_len)
+		memcpy(copy, out, out_len);
+	if (ioctl(s->fd, SG_IO, &io) < 0)
+		die("session %u: SG_IO: %s", s->index, strerror(errno));
+	if (io.host_status)
+		die("session %u: the host adapter says %04x", s->index, io.host_status);
+	if (in && io.status == GOOD && io.resid)
+		die("session %u: %d bytes are missing", s->index, io.resid);
+	s->sense_key = io.status == CHECK_CONDITION ? sense[2] & 0x0f : 0;
+	return io.status;
+}
+
 /* One command, alone on its session; a read's block comes to @in. Return: its status. */
 static uint8_t command(struct session *s, const uint8_t *cdb, const uint8_t *out, size_t out_len,
 		       uint8_t *in)
@@ -207,6 +243,8 @@ static uint8_t command(struct session *s, const uint8_t *cdb, const uint8_t *out
 	uint8_t pdu[BHS + 2 * BLOCK] = {COMMAND, FINAL | SIMPLE}, bhs[BHS], data[DATA_MAX];
 	uint32_t itt = s->itt++;
 
+	if (s->passes_through)
+		return pass_through(s, cdb, out, out_len, in);
 	pdu[1] |= in ? READ_DATA : out_len ? WRITE_DATA : 0;
 	put(pdu + 16, 4, itt);
 	put(pdu + 20, 4, in ? BLOCK : out_len);
@@ -237,10 +275,16 @@ static uint8_t command(struct session *s, const uint8_t *cdb, const uint8_t *out
 	}
 }
 
-static void settle(struct session *s)
+static void begin(struct session *s, const char *portal)
 {
 	static const uint8_t test_unit_ready[16];
 
+	s->passes_through = *portal == '/';
+	s->fd = s->passes_through ? open(portal, O_RDWR | O_CLOEXEC) : connect_to(portal);
+	if (s->fd < 0)
+		die("%s: %s", portal, strerror(errno));
+	if (!s->passes_through)
+		login(s);
 	for (int i = 0; i < 10; i++) {
 		if (command(s, test_unit_ready, NULL, 0, NULL) == GOOD)
 			return;
@@ -284,9 +328,7 @@ static void *session_main(void *arg)
 	struct session *s = arg;
 	uint64_t left[256], all = count / n_sessions * n_blocks;
 
-	s->fd = connect_to(portals[s->index % n_portals]);
-	login(s);
-	settle(s);
+	begin(s, portals[s->index % n_portals]);
 	for (unsigned i = 0; i < n_blocks; i++)
 		left[i] = count / n_sessions;
 	while (all) {
@@ -308,7 +350,7 @@ static void *session_main(void *arg)
 static void take_arguments(int argc, char **argv)
 {
 	if (argc < 6)
-		die("usage: caw_load IQN SESSIONS BLOCKS COUNT HOST:PORT...");
+		die("usage: caw_load IQN SESSIONS BLOCKS COUNT HOST:PORT|/dev/NAME...");
 	iqn = argv[1];
 	n_sessions = (unsigned)strtoul(argv[2], NULL, 10);
 	n_blocks = (unsigned)strtoul(argv[3], NULL, 10);
@@ -337,9 +379,7 @@ int main(int argc, char **argv)
 		n_lost += sessions[i].n_lost;
 	}
 	judge->index = n_sessions;
-	judge->fd = connect_to(portals[0]);
-	login(judge);
-	settle(judge);
+	begin(judge, portals[0]);
 	for (unsigned i = 0; i < n_blocks; i++) {
 		uint64_t value = read_counter(judge, i);
 

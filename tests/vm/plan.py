@@ -15,7 +15,7 @@ Test = collections.namedtuple("Test", "name seconds")
 TEST = re.compile(r"^test_(\w+)\(\) \{ # at most (\d+) s$", re.MULTILINE)
 
 # Beside the program, in its build folder; those that are there go along.
-OTHERS = ("handler_duotgt.so", "tests/vm_load")
+OTHERS = ("handler_duotgt.so", "tests/vm_load", "tests/caw_load")
 
 
 def load(folder, only, kind="test"):

@@ -9,7 +9,8 @@ runner_up() {
 	modules target_core_user tcm_loop sd_mod sg
 	mkdir -p $configfs/core /run/dbus /run/test /run/duotgt
 	[ -e /tmp/in/handler_duotgt.so ] || skip "the plug-in was not built"
-	cp /tmp/in/handler_duotgt.so $runner_folder/
+	# Not over the old one, which a runner that has not ended yet would run on in.
+	install -m 644 /tmp/in/handler_duotgt.so $runner_folder/
 	rm -f /var/log/tcmu-runner.log
 	if [ ! -e /run/dbus/system_bus_socket ]; then
 		dbus-daemon --system --fork --nopidfile

@@ -47,16 +47,33 @@ test_kills() { # at most 400 s
 	check_kills 20 again
 }
 
-# One way by our own portal, one by the kernel's: one disk, for they name it alike.
-test_multipath() { # at most 180 s
-	local own kernel map writer
-
+# "data" is LUN 0 of our own portal as well, on reactors of their own.
+both_front_ends() {
 	kernel_target
-	storage_config $((64 << 20)) "$more"
+	storage_config $((64 << 20)) "$more, \"performance\": {\"reactors\": 2}"
 	sed -i 's/"name": "data",/& "bothFrontEnds": true,/; s/"luns": {"0": 2}/"luns": {"0": 1}/' $config
 	serve
 	lio attach data
 	[ "$(cat $configfs/core/user_*/data/attrib/emulate_pr)" = 0 ]
+}
+
+# Who counts up by COMPARE AND WRITE through either, meets the other, and loses nothing.
+test_compare_and_write() { # at most 120 s
+	local disk
+
+	both_front_ends
+	disk=$(loop_disk)
+	./caw_load $own_iqn 8 4 400 $own_portal "$disk" | tee /tmp/work/counted
+	[ "$(sed 's/.* counted, \([0-9]*\) lost.*/\1/' /tmp/work/counted)" -gt 0 ]
+	lio detach data
+	no_io_errors
+}
+
+# One way by our own portal, one by the kernel's: one disk, for they name it alike.
+test_multipath() { # at most 180 s
+	local own kernel map writer
+
+	both_front_ends
 	initiator_up
 	multipath_up
 	node $own_iqn $own_portal node.session.timeo.replacement_timeout=2

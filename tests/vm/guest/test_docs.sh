@@ -21,6 +21,7 @@ walk() {
 }
 
 begin() {
+	kernel_target
 	mkdir -p /srv /etc/duotgt /tmp/work
 	mount -t tmpfs srv /srv
 }
@@ -30,32 +31,27 @@ finish() {
 	[ -z "$(ls -d $configfs/core/user_*/* 2>/dev/null)" ]
 }
 
-test_targetcli() { # at most 240 s
-	kernel_target
+# walk_with_runner HEADING PRINTED: what is below it, with tcmu-runner there and a storage "data"
+walk_with_runner() {
 	begin
 	storage_config $((64 << 20))
 	cp $config /etc/duotgt/duotgt.json
 	runner_up
-	commands 'A disk by targetcli'
+	commands "$1"
 	walk
-	grep -q 'DUOTGT .*/dev/sd' /tmp/work/printed
+	grep -q "$2" /tmp/work/printed
 	finish
+}
+
+test_targetcli() { # at most 240 s
+	walk_with_runner 'A disk by targetcli' 'DUOTGT .*/dev/sd'
 }
 
 test_script() { # at most 180 s
-	kernel_target
-	begin
-	storage_config $((64 << 20))
-	cp $config /etc/duotgt/duotgt.json
-	runner_up
-	commands 'The script'
-	walk
-	grep -q 'loopback, /dev/sd' /tmp/work/printed
-	finish
+	walk_with_runner 'The script' 'loopback, /dev/sd'
 }
 
 test_consumer() { # at most 120 s
-	kernel_target
 	begin
 	commands 'Without tcmu-runner' json
 	cp /tmp/work/commands /etc/duotgt/duotgt.json

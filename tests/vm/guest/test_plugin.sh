@@ -49,9 +49,7 @@ test_raw() { # at most 120 s
 }
 
 test_daemon() { # at most 120 s
-	config
-	daemon_up /tmp/work/duotgt.json
-	disk_up duotgt/data
+	by_daemon
 	write_read_compare "$disk" 16
 	file_system "$disk"
 	grep 'uio.*served' /run/test/daemon.log
@@ -95,19 +93,22 @@ test_vendor_opcode() { # at most 60 s
 
 resized() { [ "$(blockdev --getsize64 "$1")" = "$2" ]; }
 
+# Twice as large, as the kernel and the image see it; what is new can be used.
 resize() {
 	echo $((2 * mib64)) >$configfs/core/user_1/one/attrib/dev_size
 	sg_turs "$disk" || true
 	echo 1 >"/sys/block/${disk#/dev/}/device/rescan"
 	wait_for 10 resized "$disk" $((2 * mib64))
+	[ "$(stat -c %s /tmp/work/one.img)" = $((2 * mib64)) ]
+	pattern /tmp/work/pattern 4
+	dd if=/tmp/work/pattern of="$disk" bs=1M seek=124 oflag=direct conv=fsync status=none
+	dd if="$disk" bs=1M skip=124 count=4 iflag=direct status=none | cmp - /tmp/work/pattern
 }
 
 test_resize() { # at most 120 s
 	config
 	disk_up 'duotgt//tmp/work/one.img'
 	resize
-	[ "$(stat -c %s /tmp/work/one.img)" = $((2 * mib64)) ]
-	write_read_compare "$disk" 100
 	disk_down
 	# and by the daemon
 	daemon_up /tmp/work/duotgt.json
@@ -115,7 +116,6 @@ test_resize() { # at most 120 s
 	device_up one duotgt//tmp/work/one.img $mib64
 	disk=$(loop_up 1 one)
 	resize
-	[ "$(stat -c %s /tmp/work/one.img)" = $((2 * mib64)) ]
 	disk_down
 	no_io_errors
 }
@@ -153,90 +153,78 @@ load_down() {
 	no_io_errors
 }
 
-test_runner_dies() { # at most 300 s
-	local how i
+# survive DEATH...: one after the other, and rounds go on after each
+survive() {
+	local death
 
-	config
-	disk_up 'duotgt//tmp/work/one.img'
 	load_up
-	for i in 1 2; do
-		for how in kill_program stop_program; do
-			$how runner
-			sleep 0.$i
-			runner_start
-			load_goes_on
-		done
-	done
-	load_down
-	disk_down
-}
-
-test_runner_dies_beside_daemon() { # at most 300 s
-	local how i
-
-	config
-	daemon_up /tmp/work/duotgt.json
-	disk_up duotgt/data
-	load_up
-	for i in 1 2; do
-		for how in kill_program stop_program; do
-			$how runner
-			runner_start
-			load_goes_on
-		done
-	done
-	load_down
-	disk_down
-	cat /run/test/daemon.log
-}
-
-test_daemon_dies() { # at most 300 s
-	local how i
-
-	config
-	daemon_up /tmp/work/duotgt.json
-	disk_up duotgt/data
-	load_up
-	for i in 1 2; do
-		for how in kill_program stop_program; do
-			$how daemon
-			sleep 1.$i
-			daemon_up /tmp/work/duotgt.json
-			load_goes_on
-		done
-	done
-	load_down
-	disk_down
-	stop_program runner
-}
-
-test_without_a_daemon() { # at most 120 s
-	config
-	daemon_up /tmp/work/duotgt.json
-	disk_up 'duotgt/data?wait=2'
-	load_up
-	kill_program daemon
-	load_goes_on
-	runner_log | grep 'served by this process'
-	load_down
-	disk_down
-	stop_program runner
-}
-
-test_both_die() { # at most 300 s
-	local i
-
-	config
-	daemon_up /tmp/work/duotgt.json
-	disk_up duotgt/data
-	load_up
-	for i in 1 2 3; do
-		kill_program daemon
-		kill_program runner
-		daemon_up /tmp/work/duotgt.json
-		runner_start
+	for death; do
+		say "$death"
+		$death
 		load_goes_on
 	done
 	load_down
 	disk_down
+}
+
+runner_killed() {
+	kill_program runner
+	sleep 0.2
+	runner_start
+}
+runner_stopped() {
+	stop_program runner
+	sleep 0.2
+	runner_start
+}
+daemon_killed() {
+	kill_program daemon
+	sleep 1
+	daemon_again
+}
+daemon_stopped() {
+	stop_program daemon
+	sleep 1
+	daemon_again
+}
+daemon_again() { daemon_up /tmp/work/duotgt.json; }
+both_killed() {
+	kill_program daemon
+	kill_program runner
+	daemon_again
+	runner_start
+}
+
+# by_daemon [OPTIONS]: a disk that is open in the daemon
+by_daemon() {
+	config
+	daemon_again
+	disk_up "duotgt/data${1:-}"
+}
+
+test_runner_dies() { # at most 300 s
+	config
+	disk_up 'duotgt//tmp/work/one.img'
+	survive runner_killed runner_stopped runner_killed runner_stopped
+}
+
+test_runner_dies_beside_daemon() { # at most 300 s
+	by_daemon
+	survive runner_killed runner_stopped runner_killed runner_stopped
+}
+
+test_daemon_dies() { # at most 300 s
+	by_daemon
+	survive daemon_killed daemon_stopped daemon_killed daemon_stopped
+}
+
+test_without_a_daemon() { # at most 120 s
+	by_daemon '?wait=2'
+	survive 'kill_program daemon'
+	runner_log | grep 'served by this process'
+}
+
+test_both_die() { # at most 300 s
+	by_daemon
+	survive both_killed both_killed both_killed
 }
