@@ -169,9 +169,7 @@ static int read_tmr(struct tcmu_ring *ring, uint32_t len, struct tcmu_entry *ent
 	fetch(ring, at, tmr, sizeof(tmr));
 	entry->is_tmr = true;
 	entry->tmr_type = tmr[TMR_TYPE];
-	entry->ids_at = at + TMR_CMD_IDS;
-	entry->n_ids = u32_of(tmr + TMR_CMD_CNT);
-	if (entry->n_ids > (len - TMR_CMD_IDS) / 2)
+	if (u32_of(tmr + TMR_CMD_CNT) > (len - TMR_CMD_IDS) / 2)
 		return wrong(ring, "a task management entry names more commands than it holds");
 	pass_over(ring, len);
 	return 1;
@@ -236,15 +234,6 @@ int tcmu_ring_iov(struct tcmu_ring *ring, const struct tcmu_entry *entry, uint32
 		return wrong(ring, "a segment lies outside the data area");
 	*ret_iov = (struct iovec){ring->map + at, (size_t)len};
 	return 0;
-}
-
-uint16_t tcmu_ring_tmr_id(const struct tcmu_ring *ring, const struct tcmu_entry *entry, uint32_t i)
-{
-	uint8_t id[2];
-
-	assert(i < entry->n_ids);
-	fetch(ring, entry->ids_at + (size_t)i * 2, id, sizeof(id));
-	return u16_of(id);
 }
 
 /* ---- completions ---- */

@@ -44,8 +44,6 @@ struct tcmu_entry {
 	uint32_t n_iov;	     /* these of the command's buffer, */
 	uint32_t n_iov_bidi; /* then those of a second one, for data-in */
 	uint8_t tmr_type;    /* enum tcmu_tmr_type */
-	size_t ids_at;	     /* for tcmu_ring_tmr_id() */
-	uint32_t n_ids;
 };
 
 /* Return: 0, with the next entry to read at cmd_tail; -EPROTO with ring->why. */
@@ -69,9 +67,6 @@ bool tcmu_ring_has_more(const struct tcmu_ring *ring);
  */
 int tcmu_ring_iov(struct tcmu_ring *ring, const struct tcmu_entry *entry, uint32_t i,
 		  struct iovec *ret_iov);
-
-/* Command identifier @i of a task management entry; likewise. */
-uint16_t tcmu_ring_tmr_id(const struct tcmu_ring *ring, const struct tcmu_entry *entry, uint32_t i);
 
 struct tcmu_result {
 	uint16_t id;

@@ -172,10 +172,6 @@ static void passes_over_what_has_no_answer(void **state)
 	assert_int_equal(tcmu_ring_next(ring, &e), 1);
 	assert_true(e.is_tmr);
 	assert_int_equal(e.tmr_type, TMR_LUN_RESET);
-	assert_int_equal(e.n_ids, 2);
-	assert_false(kernel_is_empty(k)); /* the names are still to be read */
-	assert_int_equal(tcmu_ring_tmr_id(ring, &e, 0), 7);
-	assert_int_equal(tcmu_ring_tmr_id(ring, &e, 1), 9);
 	assert_int_equal(tcmu_ring_next(ring, &e), 0);
 	assert_true(kernel_is_empty(k));
 	kernel_reap(k);
