@@ -144,8 +144,9 @@ static int device_reconfig(struct runner_device *runner, struct tcmulib_cfg_info
 		r = server_set_write_cache(device, cfg->data.write_cache, why, sizeof(why));
 		break;
 	default:
+		/* "targetctl restore" writes the one that it has found. */
+		r = strcmp(cfg->data.dev_cfgstring, device->string) == 0 ? 0 : -EOPNOTSUPP;
 		snprintf(why, sizeof(why), "what is behind it cannot change (make a new device)");
-		r = -EOPNOTSUPP;
 	}
 	if (r < 0)
 		plugin_log(err, device, "%s: %s\n", device->uio, why);

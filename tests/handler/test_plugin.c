@@ -256,6 +256,13 @@ static int reconfig(struct runner_device *dev, int type, uint64_t value)
 	return fake_handler->reconfig(dev, &info);
 }
 
+static int reconfig_string(struct runner_device *dev, char *string)
+{
+	struct tcmulib_cfg_info info = {.type = RUNNER_CFG_STRING, .data.dev_cfgstring = string};
+
+	return fake_handler->reconfig(dev, &info);
+}
+
 static void sizes_change(void **state)
 {
 	struct runner_device *dev = opened("size.img", *state);
@@ -269,7 +276,8 @@ static void sizes_change(void **state)
 	assert_int_equal(command->sense[12] << 8 | command->sense[13], 0x2a09);
 	clear_attentions(dev);
 	assert_int_equal(capacity(dev), 2 * DISK_SIZE);
-	assert_int_equal(reconfig(dev, RUNNER_CFG_STRING, 0), -EOPNOTSUPP);
+	assert_int_equal(reconfig_string(dev, "duotgt//other.img"), -EOPNOTSUPP);
+	assert_int_equal(reconfig_string(dev, dev->string), 0); /* no change */
 	closed(dev);
 	remove_file("size.img");
 }

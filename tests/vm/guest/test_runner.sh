@@ -60,13 +60,15 @@ test_targetctl() { # at most 120 s
 	local disk
 
 	in_daemon
-	disk=$(lio attach data && loop_disk)
+	lio attach data
+	disk=$(loop_disk)
 	write_read_compare "$disk" 4
 	targetctl save /tmp/work/saved.json
 	lio save --file /tmp/work/saved
 	targetctl clear
 	[ "$(lio status --json | tr -d ' \n')" = '{"storages":[]}' ]
-	targetctl restore /tmp/work/saved.json
+	targetctl restore /tmp/work/saved.json 2>&1 | tee /tmp/work/restored
+	! grep 'Cannot set' /tmp/work/restored
 	lio status
 	[ -n "$(lio status | grep 'loopback, /dev/sd')" ]
 	lio clear
