@@ -17,6 +17,7 @@ import sys
 SG_IO = 0x2285
 NONE, TO_DEVICE, FROM_DEVICE = -1, -2, -3
 BLOCK = 512
+ROOM = 8192  # for what comes back
 
 # Left out: FORMAT UNIT and SANITIZE work on in the background, so what follows is a matter of time.
 LEFT_OUT = (0x04, 0x48)
@@ -52,7 +53,9 @@ def ask(fd, cdb, direction, data):
     fcntl.ioctl(fd, SG_IO, header)
     told = sense.raw[:header.sb_len_wr]
     told = told[:8 + told[7]] if len(told) > 8 else told
-    got = buffer.raw[:max(len(data) - header.resid, 0)] if direction == FROM_DEVICE and data else b""
+    # More than there is room for is an overflow: then all of the room is filled.
+    left = header.resid if header.resid <= len(data) else 0
+    got = buffer.raw[:len(data) - left] if direction == FROM_DEVICE and data else b""
     return header.status, header.host_status, told, header.resid, got
 
 
@@ -137,7 +140,7 @@ def of_blocks(blocks):
 def payload(cdb, direction):
     """What to send, or how much room to offer."""
     if direction == FROM_DEVICE:
-        return bytes(8192)
+        return bytes(ROOM)
     if cdb[0] in (0x2a, 0x8a, 0xaa, 0x2e, 0x8e, 0xae, 0x9c):
         at, n = {10: (7, 2), 12: (6, 4), 16: (10, 4)}[len(cdb)]
         count = int.from_bytes(cdb[at:at + n], "big")
@@ -198,6 +201,9 @@ REASONS = (
      lambda cdb, own, other: cdb[0] == 0x4d and own[0] == other[0] == "00"),
     ("beside sense data the ring has no residual",
      lambda cdb, own, other: own[0] == other[0] == "02" and own[2] == other[2]),
+    ("a read of more than the initiator has room for: the ring has no overflow",
+     lambda cdb, own, other: own[0] == other[0] == "00" and own[4] == other[4] and
+     int(own[3]) > ROOM and other[3] == "0"),
     ("an answer without data cannot be told from one of zeroes: the ring has no residual for it",
      lambda cdb, own, other: own[0] == other[0] and own[0] in ("00", "04") and
      own[4] == other[4] and other[3] == "0"),
