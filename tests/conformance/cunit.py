@@ -13,7 +13,8 @@ SLOW = {"iSCSIcmdsn": 60, "Reserve6": 60, "PreventAllow": 60, "ProutReserve": 60
         "Sanitize": 60}
 TIME_LIMIT = 20
 
-ASSERT_LINE = re.compile(r"^\s*\d+\. (\S+):(\d+)\s+- (.*?)(?:    Send .*)?$", re.M)
+# What iscsi-test-cu logs next, some versions with the time, comes on the line of the last one.
+ASSERT_LINE = re.compile(r"^\s*\d+\. (\S+):(\d+)\s+- (.*?)(?:    .*)?$", re.M)
 SUMMARY = re.compile(r"^\s+tests\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s+\d+\s*$\n"
                      r"^\s+asserts\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)", re.M)
 
