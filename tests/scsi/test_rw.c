@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* READ, WRITE, SYNCHRONIZE CACHE, READ CAPACITY; and the corners of every range, by the rows. */
+/* READ, WRITE, SYNCHRONIZE CACHE, READ CAPACITY. Corners of ranges: test_corners.c. */
 #include "scsi/lu_priv.h"
-#include "scsi/sbc/atomic.h"
-#include "scsi/sbc/sbc.h"
+#include "tests/scsi/cdb_fields.h"
 #include "tests/scsi/harness.h"
 #include "tests/scsi/spy.h"
 #include "util/bytes.h"
 #include <errno.h>
 #include <string.h>
-
-#define CAP (SPY_SIZE / 512)
-#define MAX_BLOCKS 128 /* 64 KiB */
-#define P31 (UINT64_C(1) << 31)
-#define P32 (UINT64_C(1) << 32)
-#define P63 (UINT64_C(1) << 63)
 
 enum { FUA = 0x08, DPO = 0x10 };
 
@@ -33,199 +26,22 @@ static void start_spy(struct harness *h)
 
 /* ---- ranges ---- */
 
-/* Where a CDB has its LBA and its number of blocks, by its length. */
-static const struct layout {
-	uint8_t cdb_len, lba_at, lba_len, n_at, n_len;
-} layouts[] = {
-	{6, 1, 3, 4, 1}, {10, 2, 4, 7, 2}, {12, 2, 4, 6, 4}, {16, 2, 8, 10, 4}, {32, 12, 8, 28, 4}};
-
-static const struct layout *layout_of(unsigned cdb_len)
-{
-	for (unsigned i = 0; i < sizeof(layouts) / sizeof(layouts[0]); i++)
-		if (layouts[i].cdb_len == cdb_len)
-			return &layouts[i];
-	fail();
-	return NULL;
-}
-
-static uint64_t field_get(const uint8_t *p, unsigned len)
-{
-	uint64_t value = 0;
-
-	while (len--)
-		value = value << 8 | *p++;
-	return value;
-}
-
-static void field_put(uint8_t *p, unsigned len, uint64_t value)
-{
-	for (; len--; value >>= 8)
-		p[len] |= (uint8_t)value;
-}
-
+/* The LBA and the number of blocks, where a CDB of its length has them. */
 static void put_range(uint8_t *cdb, uint64_t lba, uint64_t n)
 {
-	const struct layout *l = layout_of(scsi_cdb_len(cdb));
+	static const struct {
+		uint8_t cdb_len, lba_at, lba_len, n_at, n_len;
+	} layouts[] = {{6, 1, 3, 4, 1},
+		       {10, 2, 4, 7, 2},
+		       {12, 2, 4, 6, 4},
+		       {16, 2, 8, 10, 4},
+		       {32, 12, 8, 28, 4}};
+	unsigned i = 0;
 
-	field_put(cdb + l->lba_at, l->lba_len, lba);
-	field_put(cdb + l->n_at, l->n_len, n);
-}
-
-/* What of an opcode and service action has to be in a CDB. */
-static void put_op(uint8_t *cdb, const struct scsi_op *op)
-{
-	cdb[0] = op->opcode;
-	if (op->cdb_len == 32) {
-		cdb[7] = 0x18;
-		cdb[9] = op->sa;
-	} else if (op->sa != NO_SA) {
-		cdb[1] = op->sa;
-	}
-}
-
-static uint64_t lba_mask(const struct scsi_op *op)
-{
-	const struct layout *l = layout_of(op->cdb_len);
-
-	return field_get(op->usage + l->lba_at, l->lba_len);
-}
-
-static uint64_t n_mask(const struct scsi_op *op)
-{
-	const struct layout *l = layout_of(op->cdb_len);
-
-	return field_get(op->usage + l->n_at, l->n_len);
-}
-
-/* Which rows have a range is read from their usage: whatever is added is tested, too. */
-static bool has_range(const struct scsi_op *op, const struct scsi_lu *lu)
-{
-	const struct layout *l = layout_of(op->cdb_len);
-	uint64_t all = l->cdb_len == 6 ? 0x1fffff : UINT64_MAX >> (64 - 8 * l->lba_len);
-	bool is_medium = op->access == ACCESS_READ || op->access == ACCESS_WRITE ||
-			 op->plan == sbc_plan_sync;
-
-	return is_medium && scsi_op_offered(op, lu) && lba_mask(op) == all && n_mask(op) & 1;
-}
-
-/* What the standard says of a range that is beyond the end, put as plainly as it can be. */
-static void check_outside(const struct answer *a, uint64_t lba, uint64_t n)
-{
-	/* too much of what one command may be asked for is another reason */
-	if (n > 1 && a->code == SENSE_INVALID_FIELD_IN_CDB)
-		return;
-	assert_check(a, SENSE_LBA_OUT_OF_RANGE);
-	assert_true(a->sense.has_info);
-	assert_true(a->sense.info == (lba >= CAP ? lba : CAP));
-	assert_int_equal(a->need_in + a->need_out, 0);
-}
-
-static void check_inside(const struct answer *a, const struct scsi_op *op, uint64_t n)
-{
-	bool moves = op->plan == scsi_plan_read || op->plan == scsi_plan_write;
-
-	if (moves ? n > MAX_BLOCKS : (n == 0 || n > 2) && a->code == SENSE_INVALID_FIELD_IN_CDB) {
-		assert_check(a, SENSE_INVALID_FIELD_IN_CDB);
-		return;
-	}
-	if (op->plan != sbc_plan_prefetch || a->status != STATUS_CONDITION_MET)
-		assert_good(a);
-	if (!moves)
-		return;
-	assert_int_equal(a->need_in, op->plan == scsi_plan_read ? n * 512 : 0);
-	assert_int_equal(a->need_out, op->plan == scsi_plan_write ? n * 512 : 0);
-	assert_int_equal(a->in_len, a->need_in);
-}
-
-static void check_corner(const struct answer *a, const struct scsi_op *op, uint64_t lba, uint64_t n)
-{
-	if (op->cdb_len == 6 && !n)
-		n = 256;
-	if (lba >= CAP || (unsigned __int128)lba + n > CAP)
-		check_outside(a, lba, n);
-	else
-		check_inside(a, op, n);
-}
-
-static const uint64_t lbas[] = {0,	 1,   CAP - 1, CAP, CAP + 1,	    P31 - 1,   P31,
-				P32 - 1, P32, P63 - 1, P63, UINT64_MAX - 1, UINT64_MAX};
-static const uint64_t lengths[] = {0,	1,	 2,   127,     128,    129, 255,
-				   256, CAP - 1, CAP, CAP + 1, 0xffff, P31, P32 - 1};
-
-/* The data-out of commands that do without a transfer length in blocks, and insist on theirs. */
-static uint32_t data_out_of(const struct scsi_op *op, uint64_t n, uint32_t otherwise)
-{
-	if (op->plan == sbc_plan_write_same)
-		return 512;
-	if (op->plan == sbc_plan_compare_and_write)
-		return (uint32_t)n * 2 * 512;
-	return otherwise;
-}
-
-static unsigned corners_of(struct harness *h, const struct scsi_op *op)
-{
-	static const uint8_t zeroes[2 * 256 * 512];
-	unsigned n_sent = 0;
-
-	for (unsigned i = 0; i < sizeof(lbas) / sizeof(lbas[0]); i++)
-		for (unsigned j = 0; j < sizeof(lengths) / sizeof(lengths[0]); j++) {
-			struct sent sent = {
-				.out = zeroes,
-				.out_len = data_out_of(op, lengths[j], sizeof(zeroes)),
-				.expect_in = sizeof(zeroes),
-			};
-
-			if (lbas[i] & ~lba_mask(op) || lengths[j] & ~n_mask(op))
-				continue;
-			put_op(sent.cdb, op);
-			put_range(sent.cdb, lbas[i], lengths[j]);
-			check_corner(harness_send(h, &sent), op, lbas[i], lengths[j]);
-			n_sent++;
-		}
-	return n_sent;
-}
-
-static void corners_of_every_range(void **state)
-{
-	unsigned n_rows = 0, n_sent = 0;
-	struct harness h;
-
-	(void)state;
-	start_spy(&h);
-	for (unsigned i = 0; scsi_op_at(i); i++) {
-		if (!has_range(scsi_op_at(i), h.lus[0]))
-			continue;
-		n_rows++;
-		n_sent += corners_of(&h, scsi_op_at(i));
-	}
-	assert_true(n_rows >= 25);
-	assert_true(n_sent > 2500);
-	harness_stop(&h);
-}
-
-/* GET LBA STATUS has an LBA to start from, and goes as far as it can. */
-static void corners_of_lba_status(void **state)
-{
-	struct harness h;
-
-	(void)state;
-	start_spy(&h);
-	for (unsigned i = 0; i < sizeof(lbas) / sizeof(lbas[0]); i++) {
-		struct sent sent = {.cdb = {0x9e, 0x12, [13] = 24}, .expect_in = 24};
-		const struct answer *a;
-
-		be64_put(sent.cdb + 2, lbas[i]);
-		a = harness_send(&h, &sent);
-		if (lbas[i] < CAP) {
-			assert_good(a);
-			assert_true(be64_get(a->data + 8) == lbas[i]);
-			assert_int_equal(be32_get(a->data + 16), CAP - lbas[i]);
-		} else {
-			assert_check(a, SENSE_LBA_OUT_OF_RANGE);
-			assert_true(a->sense.has_info && a->sense.info == lbas[i]);
-		}
-	}
-	harness_stop(&h);
+	while (layouts[i].cdb_len != scsi_cdb_len(cdb))
+		i++;
+	cdb_put(cdb + layouts[i].lba_at, layouts[i].lba_len, lba);
+	cdb_put(cdb + layouts[i].n_at, layouts[i].n_len, n);
 }
 
 /* A disk of 2^64 - 512 bytes: the last blocks that a store can have. Nothing is read. */
@@ -292,8 +108,8 @@ static void what_is_written_is_read(void **state)
 			const struct answer *a;
 
 			fill(data, sizeof(data), (uint8_t)(w * 4 + r));
-			put_op(write.cdb, &writes[w]);
-			put_op(read.cdb, &reads[r]);
+			cdb_begin(write.cdb, &writes[w]);
+			cdb_begin(read.cdb, &reads[r]);
 			put_range(write.cdb, lba, 5);
 			put_range(read.cdb, lba - 1, 7);
 			assert_good(harness_send(&h, &write));
@@ -458,7 +274,7 @@ static void read_only(void **state)
 
 		if (op->access != ACCESS_WRITE || !scsi_op_offered(op, h.lus[0]))
 			continue;
-		put_op(sent.cdb, op);
+		cdb_begin(sent.cdb, op);
 		assert_check(harness_send(&h, &sent), SENSE_WRITE_PROTECTED);
 		n_rows++;
 	}
@@ -524,8 +340,6 @@ static void capacity_of_a_large_disk(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(corners_of_every_range),
-		cmocka_unit_test(corners_of_lba_status),
 		cmocka_unit_test(corners_of_the_largest_disk),
 		cmocka_unit_test(what_is_written_is_read),
 		cmocka_unit_test(less_than_the_cdb_says),
