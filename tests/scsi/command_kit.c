@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* See command_kit.h. */
 #include "tests/scsi/command_kit.h"
 #include <stdatomic.h>
 
@@ -7,9 +8,22 @@ enum { INQUIRY = 0x12, WRITE_10 = 0x2a, COMPARE_AND_WRITE = 0x89 };
 static atomic_uint n_done;
 static uint64_t next_tag;
 
-void command_kit_reset(void)
+void command_kit_start(struct harness *h)
 {
+	struct scsi_lu_config cfg = harness_lu_config();
+
+	fake_reset();
+	cfg.backend = &fake_backend_ops;
+	harness_start(h);
+	harness_map(h, 0, &cfg);
+	harness_settle(h);
 	n_done = 0;
+}
+
+void command_kit_turn(struct harness *h)
+{
+	for (int i = 0; i < 10; i++)
+		assert_true(engine_turn(h->engine, false) >= 0);
 }
 
 void command_end(struct command *c)

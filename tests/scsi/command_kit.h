@@ -4,6 +4,7 @@
  * A transport that keeps commands under way, on the harness' target: what waits for its data, for
  * its turn or for a store that holds requests can be looked at meanwhile.
  */
+#include "tests/scsi/fake_store.h"
 #include "tests/scsi/harness.h"
 
 struct command {
@@ -27,8 +28,11 @@ void command_run(struct command *c);
 /* Its transport gives it up before it has run. */
 void command_end(struct command *c);
 
-/* Counts from 1 again. */
-void command_kit_reset(void);
+/* A disk on the store of fake_store.h at LUN 0, and two nexuses that are told of nothing. */
+void command_kit_start(struct harness *h);
+
+/* Ten turns of the loop, which is more than what is under way needs. */
+void command_kit_turn(struct harness *h);
 
 /* For a task that the test sets up by itself, in a struct command. */
 extern const struct scsi_transport command_transport;

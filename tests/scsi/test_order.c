@@ -5,7 +5,6 @@
  */
 #include "scsi/lu_priv.h"
 #include "tests/scsi/command_kit.h"
-#include "tests/scsi/fake_store.h"
 #include "util/bytes.h"
 #include <string.h>
 
@@ -29,8 +28,7 @@ static void start_one(struct command *c, unsigned nexus, uint8_t opcode, enum sc
 
 static void turn(void)
 {
-	for (int i = 0; i < 10; i++)
-		assert_true(engine_turn(h.engine, false) >= 0);
+	command_kit_turn(&h);
 }
 
 /* The store does what it holds, and what comes of that. */
@@ -42,16 +40,9 @@ static void release(void)
 
 static int start(void **state)
 {
-	struct scsi_lu_config cfg = harness_lu_config();
-
 	(void)state;
-	fake_reset();
-	cfg.backend = &fake_backend_ops;
-	harness_start(&h);
-	harness_map(&h, 0, &cfg);
-	harness_settle(&h);
+	command_kit_start(&h);
 	fake.hold = true;
-	command_kit_reset();
 	return 0;
 }
 

@@ -5,7 +5,6 @@
  */
 #include "scsi/lu_priv.h"
 #include "tests/scsi/command_kit.h"
-#include "tests/scsi/fake_store.h"
 #include <errno.h>
 
 enum { WRITE_10 = 0x2a, SYNC_CACHE_10 = 0x35, FUA = 0x08 };
@@ -15,16 +14,9 @@ static struct harness h;
 
 static int start(void **state)
 {
-	struct scsi_lu_config cfg = harness_lu_config();
-
 	(void)state;
-	fake_reset();
-	cfg.backend = &fake_backend_ops;
-	harness_start(&h);
-	harness_map(&h, 0, &cfg);
-	harness_settle(&h);
+	command_kit_start(&h);
 	fake.hold = true;
-	command_kit_reset();
 	return 0;
 }
 
@@ -37,8 +29,7 @@ static int stop(void **state)
 
 static void turn(void)
 {
-	for (int i = 0; i < 10; i++)
-		assert_true(engine_turn(h.engine, false) >= 0);
+	command_kit_turn(&h);
 }
 
 static void send_one(struct command *c, unsigned nexus, bool flush)
