@@ -12,6 +12,15 @@ const char *const kit_initiators[KIT_NEXUSES] = {
 	"iqn.2024-01.example:d,i,0x00023d00000d",
 };
 
+const unsigned kit_types[KIT_TYPES] = {
+	PR_WRITE_EXCLUSIVE,
+	PR_EXCLUSIVE_ACCESS,
+	PR_WRITE_EXCLUSIVE_REGISTRANTS,
+	PR_EXCLUSIVE_ACCESS_REGISTRANTS,
+	PR_WRITE_EXCLUSIVE_ALL,
+	PR_EXCLUSIVE_ACCESS_ALL,
+};
+
 static void kit_connect(struct pr_kit *kit, unsigned who)
 {
 	assert_int_equal(
@@ -35,6 +44,14 @@ void kit_start(struct pr_kit *kit, const char *state_dir)
 
 	cfg.state_dir = state_dir;
 	kit_start_on(kit, &cfg);
+}
+
+void kit_start_registered(struct pr_kit *kit)
+{
+	kit_start(kit, NULL);
+	kit_register(kit, A, 1);
+	kit_register(kit, B, 2);
+	kit_register(kit, C, 3);
 }
 
 void kit_stop(struct pr_kit *kit)

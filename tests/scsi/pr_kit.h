@@ -15,12 +15,18 @@ struct pr_kit {
 	struct scsi_lu *lu;
 };
 
+/* All that there are. */
+enum { KIT_TYPES = 6 };
+extern const unsigned kit_types[KIT_TYPES];
+
 /* The initiator ports: of four initiators, through target port 1. */
 extern const char *const kit_initiators[KIT_NEXUSES];
 
 /* @state_dir: NULL for none. No unit attention is pending. */
 void kit_start(struct pr_kit *kit, const char *state_dir);
 void kit_start_on(struct pr_kit *kit, const struct scsi_lu_config *cfg);
+/* With A, B and C registered, by the keys 1, 2 and 3. */
+void kit_start_registered(struct pr_kit *kit);
 void kit_stop(struct pr_kit *kit);
 
 const struct answer *kit_send(struct pr_kit *kit, unsigned who, const struct sent *sent);

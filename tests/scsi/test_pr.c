@@ -9,16 +9,6 @@
 
 enum { READ_10 = 0x28, WRITE_10 = 0x2a, PR_IN = 0x5e, PR_OUT = 0x5f };
 
-static const unsigned types[] = {
-	PR_WRITE_EXCLUSIVE,
-	PR_EXCLUSIVE_ACCESS,
-	PR_WRITE_EXCLUSIVE_REGISTRANTS,
-	PR_EXCLUSIVE_ACCESS_REGISTRANTS,
-	PR_WRITE_EXCLUSIVE_ALL,
-	PR_EXCLUSIVE_ACCESS_ALL,
-};
-#define N_TYPES (sizeof(types) / sizeof(types[0]))
-
 /* ---- REGISTER ---- */
 
 static void register_by_the_table(void **state)
@@ -189,14 +179,11 @@ static void reserve_and_release(void **state)
 	struct pr_kit kit;
 
 	(void)state;
-	for (size_t t = 0; t < N_TYPES; t++) {
-		unsigned type = types[t], other = types[(t + 1) % N_TYPES];
+	for (size_t t = 0; t < KIT_TYPES; t++) {
+		unsigned type = kit_types[t], other = kit_types[(t + 1) % KIT_TYPES];
 		bool all = pr_type_is_all_registrants(type);
 
-		kit_start(&kit, NULL);
-		kit_register(&kit, A, 1);
-		kit_register(&kit, B, 2);
-		kit_register(&kit, C, 3);
+		kit_start_registered(&kit);
 		kit_reserve(&kit, A, 1, type);
 		assert_reserved(&kit, type, all ? 0 : 1);
 		kit_reserve(&kit, A, 1, type); /* again: nothing new */
@@ -236,8 +223,8 @@ static void unregistering_the_holder(void **state)
 	struct pr_kit kit;
 
 	(void)state;
-	for (size_t t = 0; t < N_TYPES; t++) {
-		unsigned type = types[t];
+	for (size_t t = 0; t < KIT_TYPES; t++) {
+		unsigned type = kit_types[t];
 		bool all = pr_type_is_all_registrants(type);
 
 		kit_start(&kit, NULL);
@@ -286,10 +273,7 @@ static void clear_tells_the_registered(void **state)
 	struct pr_kit kit;
 
 	(void)state;
-	kit_start(&kit, NULL);
-	kit_register(&kit, A, 1);
-	kit_register(&kit, B, 2);
-	kit_register(&kit, C, 3);
+	kit_start_registered(&kit);
 	kit_reserve(&kit, B, 2, PR_WRITE_EXCLUSIVE_REGISTRANTS);
 	assert_good(pr_out_send(&kit, A, PR_CLEAR, 0, 1, 0, 0));
 	assert_keys(&kit, 0);

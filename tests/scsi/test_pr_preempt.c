@@ -6,16 +6,6 @@
 
 enum { READ_10 = 0x28, WRITE_10 = 0x2a, PR_OUT = 0x5f };
 
-static const unsigned types[] = {
-	PR_WRITE_EXCLUSIVE,
-	PR_EXCLUSIVE_ACCESS,
-	PR_WRITE_EXCLUSIVE_REGISTRANTS,
-	PR_EXCLUSIVE_ACCESS_REGISTRANTS,
-	PR_WRITE_EXCLUSIVE_ALL,
-	PR_EXCLUSIVE_ACCESS_ALL,
-};
-#define N_TYPES (sizeof(types) / sizeof(types[0]))
-
 /* ---- PREEMPT ---- */
 
 static void preempt_registrations(void **state)
@@ -48,24 +38,25 @@ static void preempt_the_reservation(void **state)
 	struct pr_kit kit;
 
 	(void)state;
-	for (size_t t = 0; t < N_TYPES; t++) {
+	for (size_t t = 0; t < KIT_TYPES; t++) {
 		kit_start(&kit, NULL);
 		kit_register(&kit, B, 2);
 		kit_register(&kit, C, 3);
 		kit_register(&kit, A, 1);
 		kit_reserve(&kit, B, 2, PR_WRITE_EXCLUSIVE);
-		assert_bad_param(pr_out_send(&kit, A, PR_PREEMPT, types[t], 1, 0, 0), 8, -1);
+		assert_bad_param(pr_out_send(&kit, A, PR_PREEMPT, kit_types[t], 1, 0, 0), 8, -1);
 		assert_bad_field(pr_out_send(&kit, A, PR_PREEMPT, 4, 1, 2, 0), 2, 3);
 		assert_bad_field(pr_out_send(&kit, A, PR_PREEMPT, 0x11, 1, 2, 0), 2, 7);
 		assert_reserved(&kit, PR_WRITE_EXCLUSIVE, 2);
-		assert_good(pr_out_send(&kit, A, PR_PREEMPT, types[t], 1, 2, 0));
+		assert_good(pr_out_send(&kit, A, PR_PREEMPT, kit_types[t], 1, 2, 0));
 		assert_keys(&kit, 3, 1);
-		assert_reserved(&kit, types[t], pr_type_is_all_registrants(types[t]) ? 0 : 1);
+		assert_reserved(&kit, kit_types[t],
+				pr_type_is_all_registrants(kit_types[t]) ? 0 : 1);
 		assert_told(&kit, B, SENSE_REGISTRATIONS_PREEMPTED);
 		/* who stays hears of another type */
 		assert_told(&kit, C,
-			    types[t] == PR_WRITE_EXCLUSIVE ? SENSE_NONE
-							   : SENSE_RESERVATIONS_RELEASED);
+			    kit_types[t] == PR_WRITE_EXCLUSIVE ? SENSE_NONE
+							       : SENSE_RESERVATIONS_RELEASED);
 		assert_nobody_told(&kit);
 		kit_stop(&kit);
 	}
@@ -96,10 +87,7 @@ static void preempt_all_registrants(void **state)
 	struct pr_kit kit;
 
 	(void)state;
-	kit_start(&kit, NULL);
-	kit_register(&kit, A, 1);
-	kit_register(&kit, B, 2);
-	kit_register(&kit, C, 3);
+	kit_start_registered(&kit);
 	kit_reserve(&kit, A, 1, PR_WRITE_EXCLUSIVE_ALL);
 	/* a key: that registration alone */
 	assert_good(pr_out_send(&kit, A, PR_PREEMPT, PR_EXCLUSIVE_ACCESS, 1, 2, 0));
