@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See fake_store.h. */
 #include "tests/scsi/fake_store.h"
-#include "util/engine.h"
+#include "tests/scsi/mem_store.h"
 #include <string.h>
 
 struct fake_store fake = {.lock = PTHREAD_MUTEX_INITIALIZER, .held = LIST_INIT(fake.held)};
 
 /* In io->priv. */
 struct held {
-	struct engine_post post;
 	struct list node;
 	struct engine *engine;
 	struct duotgt_io *io;
-	int res;
 };
 
 void fake_reset(void)
@@ -41,35 +39,15 @@ static int fake_open(const struct duotgt_backend_params *params, void **ret_stor
 	return 0;
 }
 
-static void perform(struct duotgt_io *io)
-{
-	uint8_t *at = fake.mem + io->offset;
-
-	for (int i = 0; i < io->n_iov; at += io->iov[i++].iov_len) {
-		if (io->kind == DUOTGT_IO_READ)
-			memcpy(io->iov[i].iov_base, at, io->iov[i].iov_len);
-		else if (io->kind == DUOTGT_IO_WRITE)
-			memcpy(at, io->iov[i].iov_base, io->iov[i].iov_len);
-	}
-	if (io->kind == DUOTGT_IO_DISCARD)
-		memset(at, 0, io->len);
-}
-
-static void held_done(struct engine_post *post)
-{
-	struct held *held = container_of(post, struct held, post);
-
-	held->io->done(held->io, held->res);
-}
-
 /* With fake.lock. */
 static void release_with(struct held *held, int res)
 {
-	held->res = res;
+	struct engine *engine = held->engine;
+	struct duotgt_io *io = held->io;
+
 	if (res == 0)
-		perform(held->io);
-	held->post.run = held_done;
-	engine_post(held->engine, &held->post);
+		mem_store_move(fake.mem, io, io->len);
+	mem_store_end(engine, io, res); /* where held was */
 }
 
 static void release(struct held *held)

@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See pi_kit.h. */
 #include "tests/scsi/pi_kit.h"
+#include "tests/scsi/mem_store.h"
 #include <string.h>
 
 #define TUPLES_AT 8192 /* as scsi/pi/store.c says: a header, and bits, come first */
 
 struct pi_kit_store pi_kit[PI_STORES];
 void (*pi_kit_before)(const struct pi_kit_store *store, const struct duotgt_io *io);
-
-struct kit_request {
-	struct engine_post post;
-	struct duotgt_io *io;
-	int res;
-};
 
 static int kit_open(const struct duotgt_backend_params *params, void **ret_store,
 		    struct duotgt_backend_info *ret_info, char *ret_why, size_t why_len)
@@ -32,6 +27,16 @@ static int kit_open(const struct duotgt_backend_params *params, void **ret_store
 	return 0;
 }
 
+unsigned pi_kit_requests(void)
+{
+	unsigned n = 0;
+
+	for (unsigned store = 0; store < PI_STORES; store++)
+		for (unsigned kind = 0; kind < 4; kind++)
+			n += pi_kit[store].n[kind];
+	return n;
+}
+
 static void kit_close(void *store)
 {
 	(void)store;
@@ -39,40 +44,21 @@ static void kit_close(void *store)
 
 static void move(struct pi_kit_store *store, const struct duotgt_io *io)
 {
-	uint8_t *at = store->now + io->offset;
-
 	assert_true(io->offset + io->len <= PI_STORE_SIZE);
 	if (io->kind == DUOTGT_IO_FLUSH)
 		memcpy(store->stable, store->now, sizeof(store->now));
-	if (io->kind == DUOTGT_IO_DISCARD)
-		memset(at, 0, io->len);
-	for (int i = 0; i < io->n_iov; at += io->iov[i++].iov_len) {
-		if (io->kind == DUOTGT_IO_READ)
-			memcpy(io->iov[i].iov_base, at, io->iov[i].iov_len);
-		else if (io->kind == DUOTGT_IO_WRITE)
-			memcpy(at, io->iov[i].iov_base, io->iov[i].iov_len);
-	}
+	mem_store_move(store->now, io, io->len);
 	if (io->kind == DUOTGT_IO_WRITE && (io->flags & DUOTGT_IO_FUA))
 		memcpy(store->stable + io->offset, store->now + io->offset, io->len);
 }
 
-static void kit_done(struct engine_post *post)
-{
-	struct kit_request *request = container_of(post, struct kit_request, post);
-
-	request->io->done(request->io, request->res);
-}
-
 static void complete(struct pi_kit_store *store, struct engine *engine, struct duotgt_io *io)
 {
-	struct kit_request *request = (struct kit_request *)io->priv;
+	int res = io->kind == store->fail_kind ? store->fail : 0;
 
-	request->io = io;
-	request->res = io->kind == store->fail_kind ? store->fail : 0;
-	if (request->res == 0)
+	if (res == 0)
 		move(store, io);
-	request->post.run = kit_done;
-	engine_post(engine, &request->post);
+	mem_store_end(engine, io, res);
 }
 
 void pi_kit_release(struct pi_kit_store *store)
@@ -128,6 +114,35 @@ struct scsi_lu_config pi_kit_config(unsigned type, uint32_t block_size)
 	cfg.protection = (struct scsi_protection_config){
 		.backend = &kit_ops, .path = "tuples", .type = type};
 	return cfg;
+}
+
+struct scsi_lu_config pi_kit_config_of(const struct pi_kit_kind *kind)
+{
+	struct scsi_lu_config cfg;
+
+	pi_kit_reset();
+	cfg = pi_kit_config(kind->type, kind->block_size);
+	cfg.cdrom = kind->cdrom;
+	if (!kind->type)
+		cfg.protection = (struct scsi_protection_config){0};
+	return cfg;
+}
+
+int pi_kit_run_kinds(void (*test)(void **state))
+{
+	static const struct pi_kit_kind kinds[] = {
+		{"plain, 512", 0, 512, false},	{"plain, 4096", 0, 4096, false},
+		{"type 1, 512", 1, 512, false}, {"type 2, 4096", 2, 4096, false},
+		{"type 3, 512", 3, 512, false}, {"CD-ROM", 0, 2048, true},
+	};
+	struct CMUnitTest tests[sizeof(kinds) / sizeof(kinds[0])] = {0};
+
+	for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		tests[i].name = kinds[i].name;
+		tests[i].test_func = test;
+		tests[i].initial_state = (void *)&kinds[i];
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
 }
 
 void pi_kit_start(struct harness *h, unsigned type, uint32_t block_size)

@@ -29,6 +29,9 @@ extern struct pi_kit_store pi_kit[PI_STORES];
 /* The two are as they were made: zeroes. */
 void pi_kit_reset(void);
 
+/* How many requests both have had. */
+unsigned pi_kit_requests(void);
+
 /* The one write that is held is done now. */
 void pi_kit_release(struct pi_kit_store *store);
 
@@ -37,6 +40,20 @@ extern void (*pi_kit_before)(const struct pi_kit_store *store, const struct duot
 
 /* A LU on them, as the harness has them otherwise. */
 struct scsi_lu_config pi_kit_config(unsigned type, uint32_t block_size);
+
+/* What a LU on them can be: for tests of what is alike on all. */
+struct pi_kit_kind {
+	const char *name;
+	unsigned type; /* of protection information; 0: none */
+	uint32_t block_size;
+	bool cdrom;
+};
+
+/* pi_kit_config(), of a kind; the two stores are as they were made. */
+struct scsi_lu_config pi_kit_config_of(const struct pi_kit_kind *kind);
+
+/* For main(): runs @test once for each kind, which is its state. */
+int pi_kit_run_kinds(void (*test)(void **state));
 
 /* A started harness with that at LUN 0, no attentions left. */
 void pi_kit_start(struct harness *h, unsigned type, uint32_t block_size);

@@ -169,18 +169,14 @@ static void learn_limits(struct bench *b)
 	b->limits[MAX_ATOMIC] = be32_get(a->data + 44);
 }
 
-static void start(struct bench *b, unsigned type, uint32_t block, bool cdrom)
+static void start(struct bench *b, const struct pi_kit_kind *kind)
 {
-	struct scsi_lu_config cfg;
+	struct scsi_lu_config cfg = pi_kit_config_of(kind);
+	uint32_t block = kind->block_size;
 
-	pi_kit_reset();
-	cfg = pi_kit_config(type, block);
 	cfg.params.size = SIZE;
 	cfg.max_transfer = TRANSFER;
-	cfg.cdrom = cdrom;
-	cfg.state_dir = cdrom ? NULL : state_dir_make();
-	if (!type)
-		cfg.protection = (struct scsi_protection_config){0};
+	cfg.state_dir = kind->cdrom ? NULL : state_dir_make();
 	*b = (struct bench){.block = block, .cap = SIZE / block};
 	b->limits[NO_LIMIT] = UINT64_MAX;
 	b->limits[MAX_TRANSFER] = TRANSFER / block;
@@ -189,7 +185,7 @@ static void start(struct bench *b, unsigned type, uint32_t block, bool cdrom)
 	harness_settle(&b->h);
 	learn_limits(b);
 	fill(old_medium, b->cap, block, old_byte);
-	if (cdrom)
+	if (kind->cdrom)
 		memcpy(pi_kit[PI_DATA].now, old_medium, SIZE);
 	else
 		restore(b, 0, b->cap);
@@ -271,16 +267,6 @@ static void fill_out(const struct bench *b, const struct play *p, uint8_t *out, 
 
 /* ---- one try ---- */
 
-static unsigned n_requests(void)
-{
-	unsigned n = 0;
-
-	for (unsigned store = 0; store < PI_STORES; store++)
-		for (unsigned kind = 0; kind < 4; kind++)
-			n += pi_kit[store].n[kind];
-	return n;
-}
-
 static void check_refused(const struct play *p, const struct answer *a)
 {
 	assert_check(a, p->code);
@@ -346,12 +332,12 @@ static void play(struct bench *b, struct play *p)
 	sent.out_len = len < ROOM ? (uint32_t)len : ROOM / b->block * b->block;
 	if (p->code == SENSE_NONE)
 		fill_out(b, p, out, sent.out_len);
-	n = n_requests();
+	n = pi_kit_requests();
 	harness_send(&b->h, &sent);
 	if (p->code == SENSE_NONE) {
 		check_done(b, p, &b->h.answer);
 	} else {
-		assert_int_equal(n_requests(), n);
+		assert_int_equal(pi_kit_requests(), n);
 		check_refused(p, &b->h.answer);
 	}
 	b->n_sent++;
@@ -388,12 +374,13 @@ static void corners_of_range(struct bench *b, const struct scsi_op *op)
 		fail_msg("%s: say in ways[] what it does with its range", op->name);
 }
 
-static void on_bench(unsigned type, uint32_t block, bool cdrom, unsigned n_rows_at_least)
+static void corners(void **state)
 {
+	const struct pi_kit_kind *kind = *state;
 	static struct bench b;
 	unsigned n_rows = 0;
 
-	start(&b, type, block, cdrom);
+	start(&b, kind);
 	for (unsigned i = 0; scsi_op_at(i); i++) {
 		const struct scsi_op *op = scsi_op_at(i);
 
@@ -402,49 +389,13 @@ static void on_bench(unsigned type, uint32_t block, bool cdrom, unsigned n_rows_
 		corners_of_range(&b, op);
 		n_rows++;
 	}
-	assert_true(n_rows >= n_rows_at_least);
+	assert_true(n_rows >= (kind->cdrom ? 2 : 24));
 	assert_true(b.n_done > n_rows * 8);
 	assert_true(b.n_sent > n_rows * 30);
 	stop(&b);
 }
 
-static void plain_512(void **state)
-{
-	(void)state;
-	on_bench(0, 512, false, 28);
-}
-
-static void plain_4096(void **state)
-{
-	(void)state;
-	on_bench(0, 4096, false, 28);
-}
-
-static void type_1_512(void **state)
-{
-	(void)state;
-	on_bench(1, 512, false, 24);
-}
-
-static void type_2_4096(void **state)
-{
-	(void)state;
-	on_bench(2, 4096, false, 28);
-}
-
-static void cdrom(void **state)
-{
-	(void)state;
-	on_bench(0, 2048, true, 2);
-}
-
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(plain_512),  cmocka_unit_test(plain_4096),
-		cmocka_unit_test(type_1_512), cmocka_unit_test(type_2_4096),
-		cmocka_unit_test(cdrom),
-	};
-
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return pi_kit_run_kinds(corners);
 }

@@ -8,6 +8,7 @@
 #include "tests/scsi/cdb_fields.h"
 #include "tests/scsi/pi_kit.h"
 #include "tests/scsi/state_dir.h"
+#include <stdio.h>
 #include <string.h>
 
 #define ROOM (64u << 10)
@@ -83,16 +84,6 @@ static void begin(struct sent *sent, const struct scsi_op *op, uint64_t len)
 		if (extras[i].opcode == op->opcode && extras[i].sa == op->sa)
 			sent->cdb[extras[i].at] |= extras[i].value;
 	cdb_put(sent->cdb + field->at, field->len, len);
-}
-
-static unsigned n_requests(void)
-{
-	unsigned n = 0;
-
-	for (unsigned store = 0; store < PI_STORES; store++)
-		for (unsigned kind = 0; kind < 4; kind++)
-			n += pi_kit[store].n[kind];
-	return n;
 }
 
 /* ---- allocation lengths ---- */
@@ -199,7 +190,7 @@ static void lists(struct harness *h, const struct scsi_op *op, unsigned field_le
 	static const uint8_t zeroes[ROOM];
 	uint64_t most = UINT64_MAX >> (64 - 8 * field_len);
 	const struct list_rule *rule = rule_of(op);
-	unsigned n = n_requests();
+	unsigned n = pi_kit_requests();
 
 	for (unsigned i = 0; i < N_LENGTHS; i++) {
 		struct sent sent = {.out = zeroes};
@@ -214,27 +205,22 @@ static void lists(struct harness *h, const struct scsi_op *op, unsigned field_le
 		harness_send(h, &sent);
 		if (lengths[i] && op->opcode != 0x3b)
 			assert_int_equal(h->answer.status, STATUS_CHECK_CONDITION);
-		assert_int_equal(n_requests(), n);
+		assert_int_equal(pi_kit_requests(), n);
 	}
 }
 
 /* ---- */
 
-static void start(struct harness *h, unsigned type, bool cdrom)
+static void start(struct harness *h, const struct pi_kit_kind *kind)
 {
 	static const uint16_t port = 1;
 	const struct scsi_alua_group group = {
 		.id = 1, .state = ALUA_OPTIMIZED, .ports = &port, .n_ports = 1};
 	const struct scsi_alua_config alua = {
 		.groups = &group, .n_groups = 1, .implicit = true, .explicit_too = true};
-	struct scsi_lu_config cfg;
+	struct scsi_lu_config cfg = pi_kit_config_of(kind);
 
-	pi_kit_reset();
-	cfg = pi_kit_config(type, cdrom ? 2048 : 512);
-	cfg.cdrom = cdrom;
 	cfg.state_dir = state_dir_make();
-	if (!type)
-		cfg.protection = (struct scsi_protection_config){0};
 	harness_start(h);
 	assert_int_equal(scsi_target_set_alua(h->target, &alua), 0);
 	assert_int_equal(scsi_target_add_port(h->target, 1), 0);
@@ -244,11 +230,11 @@ static void start(struct harness *h, unsigned type, bool cdrom)
 
 static bool tried[256]; /* by place in cdb_fields[] */
 
-static void on_bench(unsigned type, bool cdrom)
+static void corners(void **state)
 {
 	struct harness h;
 
-	start(&h, type, cdrom);
+	start(&h, *state);
 	for (unsigned i = 0; scsi_op_at(i); i++) {
 		const struct scsi_op *op = scsi_op_at(i);
 		const struct cdb_field *field = cdb_field_of(op);
@@ -265,42 +251,15 @@ static void on_bench(unsigned type, bool cdrom)
 	state_dir_remove();
 }
 
-static void plain_disk(void **state)
-{
-	(void)state;
-	on_bench(0, false);
-}
-
-static void protected_disk(void **state)
-{
-	(void)state;
-	on_bench(1, false);
-}
-
-static void cdrom(void **state)
-{
-	(void)state;
-	on_bench(0, true);
-}
-
-/* After the others: no command is offered by none of their LUs. */
-static void all_were_tried(void **state)
-{
-	(void)state;
-	for (unsigned i = 0; cdb_fields[i].at != 0xff; i++)
-		if (!tried[i])
-			fail_msg("%02x, service action %02x, was not tried", cdb_fields[i].opcode,
-				 cdb_fields[i].sa);
-}
-
 int main(void)
 {
-	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(plain_disk),
-		cmocka_unit_test(protected_disk),
-		cmocka_unit_test(cdrom),
-		cmocka_unit_test(all_were_tried),
-	};
+	int failed = pi_kit_run_kinds(corners);
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	for (unsigned i = 0; cdb_fields[i].at != 0xff; i++)
+		if (!tried[i]) { /* no kind offers it */
+			fprintf(stderr, "%02x, service action %02x, was not tried\n",
+				cdb_fields[i].opcode, cdb_fields[i].sa);
+			failed++;
+		}
+	return failed;
 }

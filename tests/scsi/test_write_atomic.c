@@ -2,6 +2,7 @@
 /* WRITE ATOMIC: all or nothing, also when the store fails half-way or the process is killed. */
 #include "scsi/lu_priv.h"
 #include "tests/scsi/harness.h"
+#include "tests/scsi/mem_store.h"
 #include "util/atomic_file.h"
 #include "util/bytes.h"
 #include <dirent.h>
@@ -27,12 +28,6 @@ static struct half_store {
 	void (*during)(void); /* runs while the write is under way */
 } store;
 
-struct half_request {
-	struct engine_post post;
-	struct duotgt_io *io;
-	int res;
-};
-
 static char dir[64];
 
 static int half_open(const struct duotgt_backend_params *params, void **ret_store,
@@ -51,29 +46,6 @@ static void half_close(void *arg)
 	(void)arg;
 }
 
-static void half_move(const struct duotgt_io *io, uint64_t len)
-{
-	uint8_t *at = store.mem + io->offset;
-
-	for (int i = 0; i < io->n_iov && len; i++) {
-		size_t n = io->iov[i].iov_len < len ? io->iov[i].iov_len : len;
-
-		if (io->kind == DUOTGT_IO_READ)
-			memcpy(io->iov[i].iov_base, at, n);
-		else
-			memcpy(at, io->iov[i].iov_base, n);
-		at += n;
-		len -= n;
-	}
-}
-
-static void half_done(struct engine_post *post)
-{
-	struct half_request *request = container_of(post, struct half_request, post);
-
-	request->io->done(request->io, request->res);
-}
-
 static int half_write(const struct duotgt_io *io)
 {
 	int res = store.fail;
@@ -81,7 +53,7 @@ static int half_write(const struct duotgt_io *io)
 	store.n_writes++;
 	store.undo_len = 0;
 	atomic_file_read(dir, UNDO_NAME, store.undo, sizeof(store.undo), &store.undo_len);
-	half_move(io, res ? io->len / 2 : io->len);
+	mem_store_move(store.mem, io, res ? io->len / 2 : io->len);
 	if (store.during)
 		store.during();
 	if (!store.fail_always)
@@ -91,19 +63,18 @@ static int half_write(const struct duotgt_io *io)
 
 static void half_submit(void *arg, struct engine *engine, struct duotgt_io *io)
 {
-	struct half_request *request = (struct half_request *)io->priv;
+	int res = 0;
 
 	(void)arg;
-	*request = (struct half_request){.post.run = half_done, .io = io};
 	if (io->kind == DUOTGT_IO_WRITE) {
-		request->res = half_write(io);
+		res = half_write(io);
 	} else if (io->kind == DUOTGT_IO_READ) {
-		half_move(io, io->len);
+		mem_store_move(store.mem, io, io->len);
 	} else {
 		store.n_flushes++;
-		request->res = store.fail_flush;
+		res = store.fail_flush;
 	}
-	engine_post(engine, &request->post);
+	mem_store_end(engine, io, res);
 }
 
 static const struct duotgt_backend_ops half_ops = {
