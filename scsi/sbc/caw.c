@@ -6,25 +6,13 @@
  * checked first, and it is compared as the data is. Source: SBC-4 r22, COMPARE AND WRITE.
  */
 #include "scsi/lu_priv.h"
-#include "scsi/pi/protect.h"
 #include "scsi/sbc/atomic.h"
-#include "scsi/sbc/walk.h"
+#include "scsi/sbc/pieces.h"
 #include <stdlib.h>
-
-#define PIECE_MAX (64u << 10)
 
 enum {
 	FUA = 0x08,	       /* byte 1 */
 	NUMBER_OF_BLOCKS = 13, /* the byte */
-};
-
-/* One under way: task->own. */
-struct caw {
-	struct pi_use use;
-	uint64_t done, total; /* bytes of a half of the data-out */
-	struct walk data;     /* what comes next of the half that is compared */
-	struct iovec iov;     /* of the piece being read */
-	uint8_t piece[PIECE_MAX];
 };
 
 uint8_t sbc_caw_max_blocks(const struct scsi_lu *lu)
@@ -55,78 +43,42 @@ enum scsi_step sbc_plan_compare_and_write(struct scsi_task *task)
 	return SCSI_READY;
 }
 
-static enum scsi_step read_piece(struct scsi_task *task);
-
-/* How many bytes of @a and @b are equal before the first that is not. */
-static size_t equal_bytes(const uint8_t *a, const uint8_t *b, size_t len)
-{
-	size_t i = 0;
-
-	if (!memcmp(a, b, len))
-		return len;
-	while (a[i] == b[i])
-		i++;
-	return i;
-}
-
 /* INFORMATION of a miscompare is the byte's offset in the data-out. */
 static enum scsi_step compare_piece(struct scsi_task *task)
 {
-	struct caw *caw = task->own;
-	size_t len = caw->iov.iov_len, at = 0;
+	struct sbc_pieces *pieces = task->own;
+	size_t equal = sbc_pieces_equal(pieces);
 
-	while (at < len) {
-		uint8_t *data;
-		size_t n = walk_next(&caw->data, len - at, &data);
-		size_t equal = n ? equal_bytes(caw->piece + at, data, n) : 0;
-
-		if (equal < n || !n)
-			return scsi_check_info(task, SENSE_MISCOMPARE, caw->done + at + equal);
-		at += n;
-	}
-	caw->done += len;
-	return read_piece(task);
+	if (equal < pieces->iov.iov_len)
+		return scsi_check_info(task, SENSE_MISCOMPARE, pieces->done + equal);
+	return SCSI_READY;
 }
 
-static enum scsi_step read_piece(struct scsi_task *task)
+static enum scsi_step write_new(struct scsi_task *task)
 {
-	struct caw *caw = task->own;
-	uint64_t left = caw->total - caw->done, block = caw->done / caw->use.unit;
-	size_t most = PIECE_MAX / caw->use.unit * caw->use.unit;
+	struct sbc_pieces *pieces = task->own;
 
-	if (!left)
-		return pi_task_write_from(task, &caw->use, caw->total, task->cdb[1] & FUA, NULL);
-	caw->iov.iov_base = caw->piece;
-	caw->iov.iov_len = left < most ? left : most;
-	task->io.kind = DUOTGT_IO_READ;
-	task->io.flags = 0;
-	task->io.iov = &caw->iov;
-	task->io.n_iov = 1;
-	task->io.offset = (task->lba + block) << scsi_lu_view(task->lu)->block_shift;
-	task->io.len = caw->iov.iov_len;
-	pi_tell(task, &caw->use, caw->use.tuples, block);
-	return scsi_task_io(task, compare_piece);
+	return pi_task_write_from(task, &pieces->use, pieces->total, task->cdb[1] & FUA, NULL);
 }
 
 enum scsi_step sbc_compare_and_write(struct scsi_task *task)
 {
-	struct caw *caw;
+	struct pi_use use = pi_use_of(task, PI_WRITES);
+	uint64_t half = task->n_blocks * use.unit;
+	struct sbc_pieces *pieces;
 
 	if (!task->n_blocks)
 		return scsi_good(task);
 	/* The transport may have got less than was announced. */
 	if (sbc_received(task) < task->need_out)
 		return scsi_check_field(task, NUMBER_OF_BLOCKS, 0);
-	caw = malloc(sizeof(*caw));
-	if (!caw)
-		return scsi_finish(task, STATUS_BUSY);
-	task->own = caw;
-	caw->done = 0;
-	caw->use = pi_use_of(task, PI_WRITES);
-	caw->total = task->n_blocks * caw->use.unit;
-	caw->data = sbc_walk(task);
-	if (pi_check_data(task, &caw->use, 0, task->n_blocks) == SCSI_DONE ||
-	    pi_check_data(task, &caw->use, caw->total, task->n_blocks) == SCSI_DONE)
+	if (pi_check_data(task, &use, 0, task->n_blocks) == SCSI_DONE ||
+	    pi_check_data(task, &use, half, task->n_blocks) == SCSI_DONE)
 		return SCSI_DONE;
-	return read_piece(task);
+	pieces = malloc(sizeof(*pieces));
+	if (!pieces)
+		return scsi_finish(task, STATUS_BUSY);
+	pieces->each = compare_piece;
+	pieces->end = write_new;
+	return sbc_pieces_start(task, pieces, &use, half);
 }

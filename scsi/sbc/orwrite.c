@@ -7,25 +7,12 @@
  * ORWRITE (32).
  */
 #include "scsi/lu_priv.h"
-#include "scsi/pi/protect.h"
 #include "scsi/sbc/atomic.h"
-#include "scsi/sbc/walk.h"
+#include "scsi/sbc/pieces.h"
 #include "util/bytes.h"
 #include <stdlib.h>
 
-#define PIECE_MAX (64u << 10)
-
 enum { FUA = 0x08 }; /* byte 1, or 10 of the long CDB */
-
-/* One under way: task->own. */
-struct orwrite {
-	struct pi_use use;
-	uint64_t done, total; /* bytes of the data-out */
-	struct walk data;
-	struct iovec iov; /* of the piece */
-	bool fua;
-	uint8_t piece[PIECE_MAX];
-};
 
 enum scsi_step sbc_plan_orwrite32(struct scsi_task *task)
 {
@@ -34,48 +21,24 @@ enum scsi_step sbc_plan_orwrite32(struct scsi_task *task)
 	return pi_plan_orwrite(task);
 }
 
-static enum scsi_step read_piece(struct scsi_task *task);
-
-static void io_of_piece(struct scsi_task *task, enum duotgt_io_kind kind, uint32_t flags)
-{
-	struct orwrite *orwrite = task->own;
-	uint64_t block = orwrite->done / orwrite->use.unit;
-
-	task->io.kind = kind;
-	task->io.flags = flags;
-	task->io.iov = &orwrite->iov;
-	task->io.n_iov = 1;
-	task->io.offset = (task->lba + block) << scsi_lu_view(task->lu)->block_shift;
-	task->io.len = orwrite->iov.iov_len;
-	pi_tell(task, &orwrite->use, orwrite->use.tuples, block);
-}
-
-static enum scsi_step piece_written(struct scsi_task *task)
-{
-	struct orwrite *orwrite = task->own;
-
-	orwrite->done += orwrite->iov.iov_len;
-	return read_piece(task);
-}
-
-static void set_bits(struct orwrite *orwrite, uint8_t *to, size_t len)
+static void set_bits(struct sbc_pieces *pieces, uint8_t *to, size_t len)
 {
 	uint8_t *data;
 	size_t n;
 
-	for (; (n = walk_next(&orwrite->data, len, &data)); to += n, len -= n)
+	for (; (n = walk_next(&pieces->data, len, &data)); to += n, len -= n)
 		for (size_t i = 0; i < n; i++)
 			to[i] |= data[i];
 }
 
 /* A block, and its tuple after it. */
-static void set_bits_of_block(struct orwrite *orwrite, uint8_t *block)
+static void set_bits_of_block(struct sbc_pieces *pieces, uint8_t *block)
 {
-	uint32_t size = orwrite->use.unit - PI_LEN;
+	uint32_t size = pieces->use.unit - PI_LEN;
 	struct pi_tuple tuple;
 
-	set_bits(orwrite, block, size);
-	walk_get(&orwrite->data, block + size, PI_LEN);
+	set_bits(pieces, block, size);
+	walk_get(&pieces->data, block + size, PI_LEN);
 	tuple = pi_tuple_get(block + size);
 	tuple.guard = pi_crc(0, block, size);
 	pi_tuple_put(block + size, tuple);
@@ -83,29 +46,16 @@ static void set_bits_of_block(struct orwrite *orwrite, uint8_t *block)
 
 static enum scsi_step write_piece(struct scsi_task *task)
 {
-	struct orwrite *orwrite = task->own;
-	size_t len = orwrite->iov.iov_len;
+	struct sbc_pieces *pieces = task->own;
+	size_t len = pieces->iov.iov_len;
+	bool fua = task->cdb[task->op->cdb_len == 32 ? 10 : 1] & FUA;
 
-	if (!orwrite->use.tuples)
-		set_bits(orwrite, orwrite->piece, len);
-	for (size_t at = 0; orwrite->use.tuples && at < len; at += orwrite->use.unit)
-		set_bits_of_block(orwrite, orwrite->piece + at);
-	io_of_piece(task, DUOTGT_IO_WRITE, scsi_task_write_flags(task, orwrite->fua));
-	return scsi_task_io(task, piece_written);
-}
-
-static enum scsi_step read_piece(struct scsi_task *task)
-{
-	struct orwrite *orwrite = task->own;
-	uint64_t left = orwrite->total - orwrite->done;
-	size_t most = PIECE_MAX / orwrite->use.unit * orwrite->use.unit;
-
-	if (!left)
-		return scsi_good(task);
-	orwrite->iov.iov_base = orwrite->piece;
-	orwrite->iov.iov_len = left < most ? left : most;
-	io_of_piece(task, DUOTGT_IO_READ, 0);
-	return scsi_task_io(task, write_piece);
+	if (!pieces->use.tuples)
+		set_bits(pieces, pieces->piece, len);
+	for (size_t at = 0; pieces->use.tuples && at < len; at += pieces->use.unit)
+		set_bits_of_block(pieces, pieces->piece + at);
+	sbc_pieces_io(task, DUOTGT_IO_WRITE, scsi_task_write_flags(task, fua));
+	return scsi_task_io(task, sbc_pieces_next);
 }
 
 enum scsi_step sbc_orwrite(struct scsi_task *task)
@@ -113,7 +63,7 @@ enum scsi_step sbc_orwrite(struct scsi_task *task)
 	struct pi_use use = pi_use_of(task, PI_ORS);
 	uint64_t received = sbc_received(task) / use.unit * use.unit;
 	uint64_t len = task->n_blocks * use.unit;
-	struct orwrite *orwrite;
+	struct sbc_pieces *pieces;
 
 	/* Of what an initiator does not send all, the whole blocks count, as with WRITE. */
 	len = received < len ? received : len;
@@ -122,14 +72,10 @@ enum scsi_step sbc_orwrite(struct scsi_task *task)
 	if (pi_check_data(task, &use, 0, len / use.unit) == SCSI_DONE)
 		return SCSI_DONE;
 	use.data.fields = 0; /* and what is written is ours */
-	orwrite = malloc(sizeof(*orwrite));
-	if (!orwrite)
+	pieces = malloc(sizeof(*pieces));
+	if (!pieces)
 		return scsi_finish(task, STATUS_BUSY);
-	task->own = orwrite;
-	orwrite->use = use;
-	orwrite->done = 0;
-	orwrite->total = len;
-	orwrite->data = sbc_walk(task);
-	orwrite->fua = task->cdb[task->op->cdb_len == 32 ? 10 : 1] & FUA;
-	return read_piece(task);
+	pieces->each = write_piece;
+	pieces->end = scsi_good;
+	return sbc_pieces_start(task, pieces, &use, len);
 }

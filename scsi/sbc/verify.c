@@ -6,13 +6,10 @@
  * Source: SBC-4 r22, VERIFY.
  */
 #include "scsi/lu_priv.h"
-#include "scsi/pi/protect.h"
+#include "scsi/sbc/pieces.h"
 #include "scsi/sbc/sbc.h"
-#include "scsi/sbc/walk.h"
 #include "util/bytes.h"
 #include <stdlib.h>
-
-#define PIECE_MAX (64u << 10)
 
 enum bytchk {
 	BYTCHK_NONE = 0, /* only readable */
@@ -20,15 +17,11 @@ enum bytchk {
 	BYTCHK_SAME = 3, /* each block equal to the one block of data-out */
 };
 
-/* A VERIFY under way: task->own. Bytes are those of the data-out, with tuples or without. */
+/* A VERIFY under way: task->own. */
 struct verify {
-	struct pi_use use;
+	struct sbc_pieces pieces;
 	enum bytchk bytchk;
-	uint64_t done, total;		       /* bytes */
-	struct iovec iov;		       /* of the piece being read */
-	struct walk data;		       /* where comparing has got to in the data-out */
 	uint8_t block[SBC_BLOCK_MAX + PI_LEN]; /* BYTCHK_SAME: what each is compared with */
-	uint8_t piece[PIECE_MAX];
 };
 
 static enum bytchk cdb_bytchk(const struct scsi_task *task)
@@ -62,41 +55,15 @@ enum scsi_step sbc_plan_verify(struct scsi_task *task)
 	return SCSI_READY;
 }
 
-/* How many bytes of @a and @b are equal before the first that is not. */
-static size_t equal_bytes(const uint8_t *a, const uint8_t *b, size_t len)
-{
-	size_t i = 0;
-
-	if (!memcmp(a, b, len))
-		return len;
-	while (a[i] == b[i])
-		i++;
-	return i;
-}
-
-/* The next @len bytes of the data-out against the piece. Return: how many are equal. */
-static size_t equal_to_data(struct verify *verify, size_t len)
-{
-	size_t at = 0, n;
-	uint8_t *data;
-
-	while (at < len && (n = walk_next(&verify->data, len - at, &data))) {
-		size_t equal = equal_bytes(verify->piece + at, data, n);
-
-		at += equal;
-		if (equal < n)
-			break;
-	}
-	return at;
-}
-
 /* A piece is whole blocks. */
-static size_t equal_to_block(struct verify *verify, size_t len, uint32_t block_size)
+static size_t equal_to_block(const struct verify *verify)
 {
-	for (size_t at = 0; at < len; at += block_size) {
-		size_t equal = equal_bytes(verify->piece + at, verify->block, block_size);
+	size_t len = verify->pieces.iov.iov_len, size = verify->pieces.use.unit;
 
-		if (equal < block_size)
+	for (size_t at = 0; at < len; at += size) {
+		size_t equal = sbc_equal_bytes(verify->pieces.piece + at, verify->block, size);
+
+		if (equal < size)
 			return at + equal;
 	}
 	return len;
@@ -107,24 +74,23 @@ static size_t equal_to_block(struct verify *verify, size_t len, uint32_t block_s
 /* What the block and tuple @i of the range are compared with. */
 static void take_unit(struct verify *verify, uint64_t i, uint8_t *unit)
 {
-	uint8_t *at = unit + verify->use.unit - PI_LEN;
+	const struct pi_use *use = &verify->pieces.use;
+	uint8_t *at = unit + use->unit - PI_LEN;
 	struct pi_tuple tuple;
 
 	if (verify->bytchk == BYTCHK_ALL) {
-		walk_get(&verify->data, unit, verify->use.unit);
+		walk_get(&verify->pieces.data, unit, use->unit);
 		return;
 	}
-	memcpy(unit, verify->block, verify->use.unit);
+	memcpy(unit, verify->block, use->unit);
 	tuple = pi_tuple_get(at);
-	tuple.ref += verify->use.ref_stays ? 0 : (uint32_t)i;
+	tuple.ref += use->ref_stays ? 0 : (uint32_t)i;
 	pi_tuple_put(at, tuple);
 }
 
-/* Return: the first field that is compared and not the same; 0: none. */
-static uint8_t different_field(const struct verify *verify, const uint8_t *a, const uint8_t *b)
+/* Return: the first of @fields that is not the same; 0: none. */
+static uint8_t different_field(uint8_t fields, const uint8_t *a, const uint8_t *b)
 {
-	uint8_t fields = verify->use.compare;
-
 	if ((fields & PI_GUARD) && memcmp(a, b, 2))
 		return PI_GUARD;
 	if ((fields & PI_APP) && memcmp(a + 2, b + 2, 2))
@@ -132,20 +98,22 @@ static uint8_t different_field(const struct verify *verify, const uint8_t *a, co
 	return (fields & PI_REF) && memcmp(a + 4, b + 4, 4) ? PI_REF : 0;
 }
 
-static enum scsi_step compare_units(struct scsi_task *task, struct verify *verify, size_t len)
+static enum scsi_step compare_units(struct scsi_task *task, struct verify *verify)
 {
-	uint32_t unit = verify->use.unit, size = unit - PI_LEN;
+	const struct sbc_pieces *pieces = &verify->pieces;
+	uint32_t unit = pieces->use.unit, size = unit - PI_LEN;
 	uint8_t sent[SBC_BLOCK_MAX + PI_LEN], field;
 
-	for (size_t at = 0; at < len; at += unit) {
-		uint64_t offset = verify->done + at;
+	for (size_t at = 0; at < pieces->iov.iov_len; at += unit) {
+		uint64_t offset = pieces->done + at;
 		size_t equal;
 
 		take_unit(verify, offset / unit, sent);
-		equal = equal_bytes(verify->piece + at, sent, size);
+		equal = sbc_equal_bytes(pieces->piece + at, sent, size);
 		if (equal < size)
 			return scsi_check_info(task, SENSE_MISCOMPARE, offset + equal);
-		field = different_field(verify, verify->piece + at + size, sent + size);
+		field = different_field(pieces->use.compare, pieces->piece + at + size,
+					sent + size);
 		if (field) /* as numbers, fields are where they stand in a tuple: 0, 2, 4 */
 			return scsi_check_info(task, pi_miscompare_of(field),
 					       offset + size + (field & ~1u));
@@ -153,48 +121,23 @@ static enum scsi_step compare_units(struct scsi_task *task, struct verify *verif
 	return SCSI_READY;
 }
 
-/* ---- the steps ---- */
+/* ---- */
 
-static enum scsi_step verify_piece(struct scsi_task *task);
-
-/* A piece has been read. INFORMATION of a miscompare is the byte's offset in the data-out. */
-static enum scsi_step verify_compare(struct scsi_task *task)
-{
-	struct verify *verify = task->own;
-	size_t len = verify->iov.iov_len, equal = len;
-
-	if (verify->bytchk != BYTCHK_NONE && verify->use.tuples) {
-		if (compare_units(task, verify, len) == SCSI_DONE)
-			return SCSI_DONE;
-	} else if (verify->bytchk == BYTCHK_ALL) {
-		equal = equal_to_data(verify, len);
-	} else if (verify->bytchk == BYTCHK_SAME) {
-		equal = equal_to_block(verify, len, verify->use.unit);
-	}
-	if (equal < len)
-		return scsi_check_info(task, SENSE_MISCOMPARE, verify->done + equal);
-	verify->done += len;
-	return verify_piece(task);
-}
-
+/* INFORMATION of a miscompare is the byte's offset in the data-out. */
 static enum scsi_step verify_piece(struct scsi_task *task)
 {
 	struct verify *verify = task->own;
-	uint64_t left = verify->total - verify->done, block = verify->done / verify->use.unit;
-	size_t most = PIECE_MAX / verify->use.unit * verify->use.unit;
+	struct sbc_pieces *pieces = &verify->pieces;
+	size_t equal;
 
-	if (!left)
-		return scsi_good(task);
-	verify->iov.iov_base = verify->piece;
-	verify->iov.iov_len = left < most ? left : most;
-	task->io.kind = DUOTGT_IO_READ;
-	task->io.flags = 0;
-	task->io.iov = &verify->iov;
-	task->io.n_iov = 1;
-	task->io.offset = (task->lba + block) << scsi_lu_view(task->lu)->block_shift;
-	task->io.len = verify->iov.iov_len;
-	pi_tell(task, &verify->use, verify->use.tuples, block);
-	return scsi_task_io(task, verify_compare);
+	if (verify->bytchk == BYTCHK_NONE)
+		return SCSI_READY;
+	if (pieces->use.tuples)
+		return compare_units(task, verify);
+	equal = verify->bytchk == BYTCHK_ALL ? sbc_pieces_equal(pieces) : equal_to_block(verify);
+	if (equal < pieces->iov.iov_len)
+		return scsi_check_info(task, SENSE_MISCOMPARE, pieces->done + equal);
+	return SCSI_READY;
 }
 
 static enum scsi_step verify_start(struct scsi_task *task, const struct pi_use *use,
@@ -204,15 +147,12 @@ static enum scsi_step verify_start(struct scsi_task *task, const struct pi_use *
 
 	if (!verify)
 		return scsi_finish(task, STATUS_BUSY);
-	task->own = verify;
-	verify->use = *use;
 	verify->bytchk = bytchk;
-	verify->done = 0;
-	verify->total = len;
-	verify->data = sbc_walk(task);
 	if (bytchk == BYTCHK_SAME)
 		scsi_param_copy(task, verify->block, use->unit);
-	return verify_piece(task);
+	verify->pieces.each = verify_piece;
+	verify->pieces.end = scsi_good;
+	return sbc_pieces_start(task, &verify->pieces, use, len);
 }
 
 /* What was sent is compared as it was sent. */
