@@ -218,3 +218,32 @@ uint8_t kit_wait(struct harness *h, uint32_t list_id)
 		assert_true(engine_turn(h->engine, false) >= 0);
 	}
 }
+
+void assert_segment(const struct answer *a, enum scsi_sense_code code, unsigned segment)
+{
+	assert_check(a, code);
+	assert_true(a->sense.has_specific);
+	assert_int_equal(a->sense.specific, segment);
+}
+
+/* ---- the model ---- */
+
+uint8_t model[2][KIT_SIZE];
+
+void model_reset(void)
+{
+	for (uint32_t lun = 0; lun < 2; lun++)
+		for (uint64_t i = 0; i < KIT_SIZE; i++)
+			model[lun][i] = kit_byte(lun, i);
+}
+
+void model_move(unsigned from, uint64_t from_at, unsigned to, uint64_t to_at, uint64_t len)
+{
+	memmove(model[to] + to_at, model[from] + from_at, len);
+}
+
+void assert_model(struct harness *h)
+{
+	for (uint32_t lun = 0; lun < 2; lun++)
+		assert_memory_equal(kit_read(h, lun), model[lun], KIT_SIZE);
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* Disks to copy between, and the parameter lists of copies, for test_xcopy.c and test_token.c. */
+/* Disks to copy between, and the parameter lists of copies, for the tests of copies. */
 #include "scsi/copy/copy.h"
 #include "scsi/lu_priv.h"
 #include "tests/scsi/harness.h"
@@ -56,3 +56,13 @@ uint8_t kit_wait(struct harness *h, uint32_t list_id);
 /* RECEIVE … with a list identifier of four bytes. */
 const struct answer *kit_receive(struct harness *h, unsigned nexus, uint32_t lun, uint8_t sa,
 				 uint32_t list_id);
+
+/* @code, with the segment that it is about. */
+void assert_segment(const struct answer *a, enum scsi_sense_code code, unsigned segment);
+
+/* ---- a model of the two disks ---- */
+
+extern uint8_t model[2][KIT_SIZE];
+void model_reset(void); /* as kit_fill() fills them */
+void model_move(unsigned from, uint64_t from_at, unsigned to, uint64_t to_at, uint64_t len);
+void assert_model(struct harness *h);
