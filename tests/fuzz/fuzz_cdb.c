@@ -1,146 +1,102 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Any commands, one after the other, against a LU in memory: answers stay within their lengths,
+ * Any commands, one after the other, against LUs in memory: answers stay within their lengths,
  * sense is sane, and only commands that say so change the medium.
  *
- * Input: for each command a byte of choices, 16 bytes of CDB, a byte for the length of the
- * data-out in units of 16 bytes, and the data-out.
+ * Input: for each command a byte of choices, 16 bytes of CDB (32 when it begins with 7Fh), a byte
+ * for the length of the data-out in units of 16 bytes, and the data-out.
  */
 #include "scsi/aca.h"
-#include <stdlib.h>
+#include "tests/fuzz/scsi_rig.h"
 #include <string.h>
 
-#define STORE_SIZE (64u << 10)
-#define BUF_LEN (STORE_SIZE + 64)
-#define CDB_LEN 16
+#define MEDIUM_SIZE (64u << 10)
+#define ROOM (MEDIUM_SIZE + 4096)
 #define COMMANDS_MAX 16
-#define THIRD_PARTY_COPY_OUT 0x83
+#define N_LUNS 7
 
 enum {
 	/* the byte of choices */
-	CHOOSE_LUN = 0x07,  /* 0 to 3: as mapped below; else absent */
+	CHOOSE_LUN = 0x07,  /* 0 to 6: as mapped below; else absent */
 	CHOOSE_ROOM = 0x08, /* the initiator takes all that the command gives, or CHOOSE_SMALL */
 	CHOOSE_SMALL = 0x70,
 	CHOOSE_NEXUS = 0x80,
 };
 
+enum { THIRD_PARTY_COPY_OUT = 0x83, VARIABLE_LENGTH = 0x7f };
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-/* Not assert(), which a release build leaves out. */
-static void require(bool what)
-{
-	if (!what)
-		abort();
-}
+/* ---- the target ---- */
 
-/* ---- the store ---- */
-
-static uint8_t medium[STORE_SIZE], medium_before[STORE_SIZE];
-
-struct request {
-	struct engine_post post;
-	struct duotgt_io *io;
+/* Plain LUs share a medium; those with protection information have one each, and tuples. */
+static const struct {
+	uint32_t block_size;
+	bool thin, read_only, write_through;
+	unsigned protection;
+	char store[2], tuples[2];
+} luns[N_LUNS] = {
+	{512, .store = "0"},
+	{512, .store = "0", .thin = true},
+	{512, .store = "0", .read_only = true},
+	{4096, .store = "0", .write_through = true},
+	{512, .store = "1", .thin = true, .protection = 1, .tuples = "4"},
+	{512, .store = "2", .protection = 2, .tuples = "5"},
+	{4096, .store = "3", .thin = true, .write_through = true, .protection = 3, .tuples = "6"},
 };
 
-static int mem_open(const struct duotgt_backend_params *params, void **ret_store,
-		    struct duotgt_backend_info *ret_info, char *ret_why, size_t why_len)
-{
-	(void)ret_why;
-	(void)why_len;
-	*ret_info = (struct duotgt_backend_info){.size = STORE_SIZE,
-						 .read_only = params->read_only,
-						 .volatile_cache = true,
-						 .can_discard = true,
-						 .physical_block = 4096};
-	*ret_store = medium;
-	return 0;
-}
-
-static void mem_done(struct engine_post *post)
-{
-	struct request *request = container_of(post, struct request, post);
-
-	request->io->done(request->io, 0);
-}
-
-static void mem_submit(void *store, struct engine *engine, struct duotgt_io *io)
-{
-	struct request *request = (struct request *)io->priv;
-	uint8_t *at = medium + io->offset;
-	uint64_t sum = 0;
-
-	require(store == medium);
-	require(io->kind == DUOTGT_IO_FLUSH ||
-		(io->len && io->offset < STORE_SIZE && io->len <= STORE_SIZE - io->offset));
-	if (io->kind == DUOTGT_IO_DISCARD)
-		memset(at, 0, io->len);
-	for (int i = 0; i < io->n_iov; sum += io->iov[i++].iov_len) {
-		require(sum + io->iov[i].iov_len <= io->len);
-		if (io->kind == DUOTGT_IO_READ)
-			memcpy(io->iov[i].iov_base, at + sum, io->iov[i].iov_len);
-		else if (io->kind == DUOTGT_IO_WRITE)
-			memcpy(at + sum, io->iov[i].iov_base, io->iov[i].iov_len);
-	}
-	require(sum == io->len || io->kind == DUOTGT_IO_DISCARD);
-	request->io = io;
-	request->post.run = mem_done;
-	engine_post(engine, &request->post);
-}
-
-static void mem_close(void *store)
-{
-	(void)store;
-}
-
-static const struct duotgt_backend_ops mem_ops = {.abi = DUOTGT_BACKEND_ABI,
-						  .size = sizeof(struct duotgt_backend_ops),
-						  .type = "mem",
-						  .open = mem_open,
-						  .submit = mem_submit,
-						  .close = mem_close};
-
-/* ---- the target: LUNs 0 plain, 1 thin, 2 read-only, 3 write through with large blocks ---- */
-
-static struct engine *engine;
 static struct scsi_target *target;
 static struct scsi_nexus *nexuses[2];
+static uint8_t stores_at_first[RIG_STORES][RIG_STORE_SIZE], medium_before[MEDIUM_SIZE];
 
 static void map(uint32_t lun)
 {
-	struct scsi_lu_config cfg = {.name = "fuzz",
-				     .backend = &mem_ops,
-				     .params = {.read_only = lun == 2},
-				     .uuid = {1, 2, 3},
-				     .block_size = lun == 3 ? 4096 : 512,
-				     .max_transfer = 32 << 10,
-				     .write_cache = lun != 3,
-				     .thin = lun == 1,
-				     .online = true,
-				     .numa_node = -1};
+	struct scsi_lu_config cfg = {
+		.name = "fuzz",
+		.backend = &rig_ops,
+		.params = {.path = luns[lun].store,
+			   .size = MEDIUM_SIZE,
+			   .read_only = luns[lun].read_only},
+		.uuid = {1, 2, 3},
+		.block_size = luns[lun].block_size,
+		.max_transfer = 32 << 10,
+		.write_cache = !luns[lun].write_through,
+		.thin = luns[lun].thin,
+		.online = true,
+		.numa_node = -1,
+	};
 	struct scsi_lu *lu;
 	char why[128];
 
+	if (luns[lun].protection)
+		cfg.protection = (struct scsi_protection_config){.backend = &rig_ops,
+								 .path = luns[lun].tuples,
+								 .type = luns[lun].protection};
 	require(!scsi_lu_new(&cfg, &lu, why, sizeof(why)));
 	require(!scsi_target_map(target, lun, lu));
 	scsi_lu_unref(lu);
 }
 
+/* Of those that are protected nothing is written yet, so that nothing of them is checked. */
 static void set_up(void)
 {
-	require(!engine_new(ENGINE_EPOLL, NULL, &engine));
+	require(!engine_new(ENGINE_EPOLL, NULL, &rig_engine));
 	require(!scsi_target_new("iqn.2024-01.example:fuzz", &target));
-	for (uint32_t lun = 0; lun < 4; lun++)
+	for (uint32_t lun = 0; lun < N_LUNS; lun++)
 		map(lun);
 	for (unsigned i = 0; i < 2; i++)
 		require(!scsi_nexus_new(target, "iqn.2024-01.example:i,i,0x000000000000",
-					(uint16_t)(i + 1), engine, &nexuses[i]));
+					(uint16_t)(i + 1), rig_engine, &nexuses[i]));
+	for (unsigned store = 0; store < 4; store++)
+		for (unsigned i = 0; i < MEDIUM_SIZE; i++)
+			rig_stores[store][i] = (uint8_t)(i * 5 + i / 512);
+	memcpy(stores_at_first, rig_stores, sizeof(rig_stores));
 }
 
-/* Each input starts from the same state. */
+/* Each input starts from the same media. */
 static void reset(void)
 {
-	for (unsigned i = 0; i < STORE_SIZE; i++)
-		medium[i] = (uint8_t)(i * 5 + i / 512);
+	memcpy(rig_stores, stores_at_first, sizeof(rig_stores));
 	for (unsigned i = 0; i < target->map->n; i++) {
 		atomic_store(&target->map->all[i].lu->stopped, false);
 		for (unsigned j = 0; j < 2; j++) {
@@ -152,54 +108,6 @@ static void reset(void)
 }
 
 /* ---- one command ---- */
-
-static bool done;
-
-static void task_done(struct scsi_task *task)
-{
-	(void)task;
-	require(!done);
-	done = true;
-}
-
-static void task_aborted(struct scsi_task *task)
-{
-	(void)task;
-	abort();
-}
-
-static const struct scsi_transport transport = {.done = task_done, .aborted = task_aborted};
-
-/* The buffer as long as it may be and no longer, and in two pieces, for ASan to watch. */
-static void run(struct scsi_task *task, const uint8_t *out)
-{
-	size_t in = task->need_in < task->expect_in ? task->need_in : task->expect_in;
-	size_t n = task->need_out < task->expect_out ? task->need_out : task->expect_out;
-	size_t first = (in + n) / 3;
-	struct iovec iov[2];
-
-	require(!in || !n);
-	iov[0] = (struct iovec){malloc(first + 1), first};
-	iov[1] = (struct iovec){malloc(in + n - first + 1), in + n - first};
-	require(iov[0].iov_base && iov[1].iov_base);
-	if (n) {
-		memcpy(iov[0].iov_base, out, first);
-		memcpy(iov[1].iov_base, out + first, n - first);
-	}
-	((uint8_t *)iov[0].iov_base)[first] = 0xa5;
-	((uint8_t *)iov[1].iov_base)[in + n - first] = 0xa5;
-	task->iov = iov;
-	task->n_iov = in + n ? 2 : 0;
-	done = false;
-	if (scsi_task_run(task) == SCSI_PENDING)
-		while (!done)
-			require(engine_turn(engine, true) >= 0);
-	require(!task->pending && iov[0].iov_len == first && iov[1].iov_len == in + n - first);
-	require(((uint8_t *)iov[0].iov_base)[first] == 0xa5);
-	require(((uint8_t *)iov[1].iov_base)[in + n - first] == 0xa5);
-	free(iov[0].iov_base);
-	free(iov[1].iov_base);
-}
 
 /* Statuses that stand for something, and only where they do. */
 static bool is_a_status(const struct scsi_task *task)
@@ -221,7 +129,7 @@ static bool is_a_status(const struct scsi_task *task)
 	}
 }
 
-static void judge(const struct scsi_task *task)
+static void judge(const struct scsi_task *task, const uint8_t *medium)
 {
 	uint8_t sense[SCSI_SENSE_MAX];
 
@@ -236,47 +144,50 @@ static void judge(const struct scsi_task *task)
 		require(len >= 8 && len <= SCSI_SENSE_MAX && sense[7] == len - 8);
 	}
 	if (task->sense.has_field && task->sense.in_cdb)
-		require(task->sense.field < CDB_LEN);
+		require(task->sense.field < task->cdb_len);
 	if (!task->op || task->op->access != ACCESS_WRITE || task->status != STATUS_GOOD)
-		require(!memcmp(medium, medium_before, STORE_SIZE));
+		require(!memcmp(medium, medium_before, MEDIUM_SIZE));
 }
 
 /* Return: bytes of the input used up; 0 at its end. */
 static size_t one_command(const uint8_t *data, size_t len)
 {
-	struct scsi_task task = {.transport = &transport, .attr = ATTR_SIMPLE, .tag = 1};
+	struct scsi_task task = {.transport = &rig_transport, .attr = ATTR_SIMPLE, .tag = 1};
+	size_t cdb_len = len > 1 && data[1] == VARIABLE_LENGTH ? SCSI_CDB_MAX : 16, out_len, lun;
+	const uint8_t *medium;
 	uint8_t choices;
-	size_t out_len;
 
-	if (len < 1 + CDB_LEN)
+	if (len < 1 + cdb_len)
 		return 0;
 	choices = data[0];
-	memcpy(task.cdb, data + 1, CDB_LEN);
+	memcpy(task.cdb, data + 1, cdb_len);
 	if (task.cdb[0] == THIRD_PARTY_COPY_OUT) /* may write later than its answer: fuzz_copy.c */
 		task.cdb[0] = 0;
-	task.cdb_len = CDB_LEN;
-	data += 1 + CDB_LEN;
-	len -= 1 + CDB_LEN;
+	task.cdb_len = (uint8_t)cdb_len;
+	data += 1 + cdb_len;
+	len -= 1 + cdb_len;
 	out_len = len ? data[0] * 16u : 0;
 	if (len && out_len > len - 1)
 		out_len = len - 1;
+	lun = choices & CHOOSE_LUN;
+	medium = rig_stores[lun < N_LUNS ? luns[lun].store[0] - '0' : 0];
 	task.nexus = nexuses[!!(choices & CHOOSE_NEXUS)];
-	task.lun = scsi_lun_encode(choices & CHOOSE_LUN);
-	task.expect_in = choices & CHOOSE_ROOM ? BUF_LEN : choices & CHOOSE_SMALL;
+	task.lun = scsi_lun_encode((uint32_t)lun);
+	task.expect_in = choices & CHOOSE_ROOM ? ROOM : choices & CHOOSE_SMALL;
 	task.expect_out = (uint32_t)out_len;
-	memcpy(medium_before, medium, STORE_SIZE);
+	memcpy(medium_before, medium, MEDIUM_SIZE);
 	if (scsi_task_begin(&task) == SCSI_READY)
-		run(&task, out_len ? data + 1 : data);
-	judge(&task);
+		rig_run(&task, out_len ? data + 1 : data);
+	judge(&task, medium);
 	scsi_task_end(&task);
-	return 1 + CDB_LEN + (len ? 1 + out_len : 0);
+	return 1 + cdb_len + (len ? 1 + out_len : 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	size_t used;
 
-	if (!engine)
+	if (!rig_engine)
 		set_up();
 	reset();
 	for (unsigned i = 0; i < COMMANDS_MAX; i++) {

@@ -10,11 +10,11 @@
 #include "scsi/copy/copy.h"
 #include "scsi/copy/cscd.h"
 #include "scsi/lu_priv.h"
+#include "tests/fuzz/scsi_rig.h"
 #include "util/bytes.h"
-#include <stdlib.h>
 #include <string.h>
 
-#define STORE_SIZE (32u << 10)
+#define MEDIUM_SIZE (32u << 10)
 #define N_LUS 4 /* the last one is another target's */
 #define LIST_MAX (255u * 4)
 #define ROOM 2048
@@ -37,76 +37,8 @@ enum {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
-/* Not assert(), which a release build leaves out. */
-static void require(bool what)
-{
-	if (!what)
-		abort();
-}
-
-/* ---- the stores ---- */
-
-static uint8_t media[N_LUS][STORE_SIZE];
-
-struct request {
-	struct engine_post post;
-	struct duotgt_io *io;
-};
-
-static int mem_open(const struct duotgt_backend_params *params, void **ret_store,
-		    struct duotgt_backend_info *ret_info, char *ret_why, size_t why_len)
-{
-	(void)ret_why;
-	(void)why_len;
-	*ret_info = (struct duotgt_backend_info){.size = STORE_SIZE,
-						 .read_only = params->read_only,
-						 .volatile_cache = true,
-						 .can_discard = true};
-	*ret_store = media[params->path[0] - '0'];
-	return 0;
-}
-
-static void mem_done(struct engine_post *post)
-{
-	struct request *request = container_of(post, struct request, post);
-
-	request->io->done(request->io, 0);
-}
-
-static void mem_submit(void *store, struct engine *on, struct duotgt_io *io)
-{
-	struct request *request = (struct request *)io->priv;
-	uint8_t *at = (uint8_t *)store + io->offset;
-
-	require(io->offset <= STORE_SIZE && io->len <= STORE_SIZE - io->offset);
-	if (io->kind == DUOTGT_IO_DISCARD)
-		memset(at, 0, io->len);
-	for (int i = 0; i < io->n_iov; at += io->iov[i++].iov_len) {
-		if (io->kind == DUOTGT_IO_READ)
-			memcpy(io->iov[i].iov_base, at, io->iov[i].iov_len);
-		else if (io->kind == DUOTGT_IO_WRITE)
-			memcpy(at, io->iov[i].iov_base, io->iov[i].iov_len);
-	}
-	request->io = io;
-	request->post.run = mem_done;
-	engine_post(on, &request->post);
-}
-
-static void mem_close(void *store)
-{
-	(void)store;
-}
-
-static const struct duotgt_backend_ops mem_ops = {.abi = DUOTGT_BACKEND_ABI,
-						  .size = sizeof(struct duotgt_backend_ops),
-						  .type = "mem",
-						  .open = mem_open,
-						  .submit = mem_submit,
-						  .close = mem_close};
-
 /* ---- the targets: LUNs 0 plain, 1 thin, 2 with large blocks; and one of somebody else ---- */
 
-static struct engine *engine;
 static struct scsi_target *targets[2];
 static struct scsi_lu *lus[N_LUS];
 static struct scsi_nexus *nexuses[2];
@@ -116,8 +48,8 @@ static void make_lu(unsigned i)
 {
 	char path[2] = {(char)('0' + i), '\0'}, why[128];
 	struct scsi_lu_config cfg = {.name = "fuzz",
-				     .backend = &mem_ops,
-				     .params = {.path = path},
+				     .backend = &rig_ops,
+				     .params = {.path = path, .size = MEDIUM_SIZE},
 				     .uuid = {(uint8_t)i, 2, 3},
 				     .block_size = i == 2 ? 4096 : 512,
 				     .max_transfer = 32 << 10,
@@ -132,7 +64,7 @@ static void make_lu(unsigned i)
 
 static void set_up(void)
 {
-	require(!engine_new(ENGINE_EPOLL, NULL, &engine));
+	require(!engine_new(ENGINE_EPOLL, NULL, &rig_engine));
 	require(!scsi_target_new("iqn.2024-01.example:fuzz", &targets[0]));
 	require(!scsi_target_new("iqn.2024-01.example:other", &targets[1]));
 	for (unsigned i = 0; i < N_LUS; i++)
@@ -143,7 +75,7 @@ static void nexuses_begin(void)
 {
 	for (unsigned i = 0; i < 2; i++) {
 		require(!scsi_nexus_new(targets[0], i ? "iqn.a:b,i,0x1" : "iqn.a:b,i,0x2", 1,
-					engine, &nexuses[i]));
+					rig_engine, &nexuses[i]));
 		for (unsigned j = 0; j < N_LUS - 1; j++)
 			atomic_store(&scsi_nexus_itl(nexuses[i], j)->attentions, 0);
 	}
@@ -163,28 +95,12 @@ static void nexuses_end(void)
 	for (unsigned i = 0; i < 2; i++)
 		scsi_nexus_free(nexuses[i]);
 	do
-		require(engine_turn(engine, false) >= 0);
+		require(engine_turn(rig_engine, false) >= 0);
 	while (is_busy());
 	scsi_copy_forget(targets[0]);
 }
 
 /* ---- one command ---- */
-
-static bool done;
-
-static void task_done(struct scsi_task *task)
-{
-	(void)task;
-	done = true;
-}
-
-static void task_aborted(struct scsi_task *task)
-{
-	(void)task;
-	abort();
-}
-
-static const struct scsi_transport transport = {.done = task_done, .aborted = task_aborted};
 
 static void help_with_extended_copy(uint8_t *list, size_t len, uint8_t help, bool lid4)
 {
@@ -265,37 +181,23 @@ static bool choose(struct scsi_task *task, uint8_t kind, uint8_t help, uint8_t l
 	return false;
 }
 
-/* The buffer as long as it may be and no longer, for ASan to watch. */
 static void run(struct scsi_task *task, const uint8_t *list)
 {
-	size_t in = task->need_in < task->expect_in ? task->need_in : task->expect_in;
-	size_t out = task->need_out < task->expect_out ? task->need_out : task->expect_out;
-	uint8_t *buf = malloc(in + out);
-	struct iovec iov[2] = {{buf, (in + out) / 3}, {buf + (in + out) / 3, 0}};
+	uint64_t room = task->need_in < task->expect_in ? task->need_in : task->expect_in;
+	const uint8_t *in = rig_run(task, list);
 
-	require(buf && (!in || !out));
-	iov[1].iov_len = in + out - iov[0].iov_len;
-	memcpy(buf, list, out);
-	task->iov = iov;
-	task->n_iov = in + out ? 2 : 0;
-	done = false;
-	if (scsi_task_run(task) == SCSI_PENDING)
-		while (!done)
-			require(engine_turn(engine, true) >= 0);
-	require(!task->pending);
 	require(task->in_len <= task->need_in);
 	require(task->status == STATUS_GOOD || task->in_len == 0);
-	if (task->cdb[0] == 0x84 && task->in_len >= 4 && task->in_len < task->need_in && in >= 4)
-		require(be32_get(buf) == task->in_len - 4);
-	if (task->cdb[1] == 0x07 && task->in_len == 38 + sizeof(last_token) && in >= task->in_len)
-		memcpy(last_token, buf + 38, sizeof(last_token));
-	free(buf);
+	if (task->cdb[0] == 0x84 && task->in_len >= 4 && task->in_len < task->need_in && room >= 4)
+		require(be32_get(in) == task->in_len - 4);
+	if (task->cdb[1] == 0x07 && task->in_len == 38 + sizeof(last_token) && room >= task->in_len)
+		memcpy(last_token, in + 38, sizeof(last_token));
 }
 
 /* Return: bytes of the input used up; 0 at its end. */
 static size_t one_command(const uint8_t *data, size_t len)
 {
-	struct scsi_task task = {.transport = &transport, .attr = ATTR_SIMPLE, .tag = 1};
+	struct scsi_task task = {.transport = &rig_transport, .attr = ATTR_SIMPLE, .tag = 1};
 	uint8_t list[LIST_MAX];
 	size_t list_len;
 	bool writes;
@@ -326,10 +228,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	size_t used;
 
-	if (!engine)
+	if (!rig_engine)
 		set_up();
 	for (unsigned i = 0; i < N_LUS; i++)
-		memset(media[i], (int)i + 1, STORE_SIZE);
+		memset(rig_stores[i], (int)i + 1, MEDIUM_SIZE);
 	memset(last_token, 0, sizeof(last_token));
 	nexuses_begin();
 	for (unsigned i = 0; i < COMMANDS_MAX; i++) {
@@ -340,7 +242,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 		len -= used;
 	}
 	nexuses_end();
-	for (unsigned i = 0; i < STORE_SIZE; i++)
-		require(media[N_LUS - 1][i] == N_LUS);
+	for (unsigned i = 0; i < MEDIUM_SIZE; i++)
+		require(rig_stores[N_LUS - 1][i] == N_LUS);
 	return 0;
 }
