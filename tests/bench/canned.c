@@ -4,12 +4,16 @@
  * answered from one static buffer, writes received and dropped. What any real target costs is
  * told by its distance from this. Nothing here is checked more than needed to stay upright.
  *
- * usage: bench_canned [PORT [MIB]]; prints "ready URL" once it listens on 127.0.0.1.
+ * usage: bench_canned [--file PATH] [--spin] [PORT [MIB]]; prints "ready URL" once it listens on
+ * 127.0.0.1. With a file, reads come from it and writes go there, by one system call each and one
+ * buffer for all: the least that a target with data can do. With --spin it never sleeps.
  */
 #include "tests/bench/canned.h"
 #include "tests/bench/wire.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -32,6 +36,7 @@
 struct open_write {
 	bool used;
 	uint32_t itt, got, total, r2tsn;
+	uint64_t offset;
 	uint8_t lun[8];
 };
 
@@ -52,7 +57,7 @@ struct conn {
 
 static uint8_t disk_data[OUR_BURST]; /* what every read gets */
 static uint64_t disk_blocks;
-static int epoll_fd;
+static int epoll_fd, file_fd = -1;
 
 /* As many PDUs as the largest read may need are free. */
 static bool room_for_answers(const struct conn *conn)
@@ -162,6 +167,9 @@ static void write_go_on(struct conn *conn, unsigned index)
 
 	if (left == 0) {
 		write->used = false;
+		if (file_fd >= 0 && pwrite(file_fd, disk_data, write->total,
+					   (off_t)write->offset) != (ssize_t)write->total)
+			exit(1);
 		status_queue(conn, write->itt, GOOD);
 		return;
 	}
@@ -190,15 +198,17 @@ static void write_data_over(struct conn *conn)
 	conn->write = -1;
 }
 
-static bool write_begin(struct conn *conn, const uint8_t *bhs, uint32_t total)
+static bool write_begin(struct conn *conn, const uint8_t *bhs, const struct canned_wish *wish)
 {
 	for (unsigned i = 0; i < MAX_WRITES; i++) {
 		struct open_write *write = &conn->writes[i];
 
 		if (write->used)
 			continue;
-		*write = (struct open_write){
-			.used = true, .itt = be32_get(bhs + 16), .total = total};
+		*write = (struct open_write){.used = true,
+					     .itt = be32_get(bhs + 16),
+					     .total = (uint32_t)wish->len,
+					     .offset = wish->offset};
 		memcpy(write->lun, bhs + 8, 8);
 		write_data(conn, i, bhs);
 		return true;
@@ -236,13 +246,18 @@ static bool take_command(struct conn *conn, const uint8_t *bhs)
 		else if (wish.len > sizeof(disk_data) || wish.len > wanted ||
 			 conn->data_segment < SMALL_SEGMENT || conn->burst < 8 * SMALL_SEGMENT)
 			return false;
+		else if (file_fd >= 0 && pread(file_fd, disk_data, wish.len, (off_t)wish.offset) !=
+						 (ssize_t)wish.len)
+			return false;
 		else
 			data_in_queue(conn, itt, disk_data, (uint32_t)wish.len, wanted);
 		return true;
 	case CANNED_WRITE:
 		if (wish.len == 0)
 			status_queue(conn, itt, GOOD);
-		return wish.len == 0 || write_begin(conn, bhs, (uint32_t)wish.len);
+		if (wish.len > sizeof(disk_data))
+			return false;
+		return wish.len == 0 || write_begin(conn, bhs, &wish);
 	case CANNED_ANSWER:
 		next_answer = (next_answer + 1) % MAX_PDUS;
 		memcpy(answers[next_answer], wish.answer, wish.answer_len);
@@ -504,16 +519,30 @@ static void at_signal(int number)
 
 int main(int argc, char **argv)
 {
-	int listener = listen_on((uint16_t)(argc > 1 ? atoi(argv[1]) : 0));
+	static const struct option options[] = {
+		{"file", required_argument, NULL, 'f'}, {"spin", no_argument, NULL, 's'}, {0}};
 	struct epoll_event events[64], event = {.events = EPOLLIN};
+	int timeout_ms = -1, option, listener;
 
-	disk_blocks = (argc > 2 ? strtoull(argv[2], NULL, 10) : 1024) * (1048576 / CANNED_BLOCK);
+	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
+		if (option == 'f')
+			file_fd = open(optarg, O_RDWR | O_CLOEXEC);
+		if (option == '?' || (option == 'f' && file_fd < 0)) {
+			fprintf(stderr, "bench_canned: wrong usage, or no such file\n");
+			return 2;
+		}
+		timeout_ms = option == 's' ? 0 : timeout_ms;
+	}
+	argv += optind;
+	argc -= optind;
+	listener = listen_on((uint16_t)(argc > 0 ? atoi(argv[0]) : 0));
+	disk_blocks = (argc > 1 ? strtoull(argv[1], NULL, 10) : 1024) * (1048576 / CANNED_BLOCK);
 	signal(SIGTERM, at_signal);
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	epoll_ctl(epoll_fd, EPOLL_CTL_ADD, listener, &event);
 	memset(disk_data, 0x5a, sizeof(disk_data)); /* pages of its own, not the zero page */
 	for (;;) {
-		int n = epoll_wait(epoll_fd, events, 64, -1);
+		int n = epoll_wait(epoll_fd, events, 64, timeout_ms);
 
 		for (int i = 0; i < n; i++) {
 			struct conn *conn = events[i].data.ptr;

@@ -10,7 +10,7 @@
 
 struct canned_wish {
 	enum { CANNED_READ, CANNED_WRITE, CANNED_ANSWER, CANNED_NOTHING, CANNED_REFUSE } what;
-	uint64_t len; /* bytes of disk data */
+	uint64_t offset, len; /* bytes of disk data */
 	uint8_t answer[CANNED_ANSWER_MAX];
 	size_t answer_len;
 };

@@ -47,9 +47,10 @@ static void capacity(const uint8_t *cdb, uint64_t n_blocks, struct canned_wish *
 	}
 }
 
-static void blocks(struct canned_wish *wish, bool write, uint64_t n)
+static void blocks(struct canned_wish *wish, bool write, uint64_t lba, uint64_t n)
 {
 	wish->what = write ? CANNED_WRITE : CANNED_READ;
+	wish->offset = lba * CANNED_BLOCK;
 	wish->len = n * CANNED_BLOCK;
 }
 
@@ -66,19 +67,20 @@ void canned_look(const uint8_t *cdb, uint64_t n_blocks, struct canned_wish *ret_
 		break;
 	case 0x08: /* READ (6), WRITE (6) */
 	case 0x0a:
-		blocks(ret_wish, cdb[0] == 0x0a, cdb[4] ? cdb[4] : 256);
+		blocks(ret_wish, cdb[0] == 0x0a, be24_get(cdb + 1) & 0x1fffff,
+		       cdb[4] ? cdb[4] : 256);
 		break;
 	case 0x28: /* READ (10), WRITE (10) */
 	case 0x2a:
-		blocks(ret_wish, cdb[0] == 0x2a, be16_get(cdb + 7));
+		blocks(ret_wish, cdb[0] == 0x2a, be32_get(cdb + 2), be16_get(cdb + 7));
 		break;
 	case 0xa8: /* READ (12), WRITE (12) */
 	case 0xaa:
-		blocks(ret_wish, cdb[0] == 0xaa, be32_get(cdb + 6));
+		blocks(ret_wish, cdb[0] == 0xaa, be32_get(cdb + 2), be32_get(cdb + 6));
 		break;
 	case 0x88: /* READ (16), WRITE (16) */
 	case 0x8a:
-		blocks(ret_wish, cdb[0] == 0x8a, be32_get(cdb + 10));
+		blocks(ret_wish, cdb[0] == 0x8a, be64_get(cdb + 2), be32_get(cdb + 10));
 		break;
 	case 0x12: /* INQUIRY */
 		inquiry(cdb, ret_wish);

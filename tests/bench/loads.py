@@ -18,6 +18,7 @@ import clients  # noqa: E402
 import servers  # noqa: E402
 
 KIB = 1024
+CANNED_FILE = "canned, with the file"
 URING, EPOLL = "duotgt uring", "duotgt epoll"
 PEERS = {kind.name for kind in (servers.Tgtd, servers.Istgt)}
 
@@ -27,8 +28,9 @@ class Canned(servers.Duotgt):
 
     name = "canned"
 
-    def __init__(self, mib):
-        super().__init__(os.path.join(clients.BUILD, "tests", "bench_canned"), ["0", str(mib)])
+    def __init__(self, mib, *options):
+        super().__init__(os.path.join(clients.BUILD, "tests", "bench_canned"),
+                         [*options, "0", str(mib)])
         self.wait_ready(1)
 
 
@@ -86,7 +88,8 @@ class Place:
 
     def contestants(self):
         """{name: function that starts the server}, the canned server first."""
-        found = {"canned": lambda: Canned(self.mib)}
+        found = {"canned": lambda: Canned(self.mib),
+                 CANNED_FILE: lambda: Canned(self.mib, "--file", self.path)}
         for engine in self.engines:
             found[f"duotgt {engine}"] = functools.partial(self.duotgt, engine)
         for kind in (servers.Tgtd, servers.Istgt):
@@ -174,6 +177,8 @@ def polling(place):
     seldom = {**one, "options": ["--rate", "100"]}
     fast = [Variant("canned", pinned(place.contestants()["canned"]),
                     with_latency(clients.iscsi_perf, one))]
+    fast.append(Variant("canned, never asleep", pinned(lambda: Canned(place.mib, "--spin")),
+                        with_latency(clients.iscsi_perf, one)))
     calm, fast_goals, calm_goals = [], [], []
     for engine in engines:
         name = f"duotgt {engine}, polling"
