@@ -19,6 +19,7 @@ static void storage_fini(struct config_storage *storage)
 	free(storage->type);
 	free(storage->path);
 	free(storage->protection_path);
+	free(storage->key_file);
 }
 
 static void alua_free(struct config_alua *alua)
@@ -200,8 +201,24 @@ bool config_is_cdrom(const struct config_storage *storage)
 	return strcmp(storage->type, "cdrom") == 0;
 }
 
-/* "direct=on" or the like. Return: whether it is. */
-static bool parse_spec_option(const char *option, struct config_storage *storage)
+bool config_can_encrypt(const struct config_storage *storage)
+{
+	return !config_is_cdrom(storage) && strcmp(storage->type, "null") != 0;
+}
+
+/* Return: 1: it is that; 0: it is not; -ENOMEM. */
+static int parse_key_file(const char *option, struct config_storage *storage)
+{
+	const char *key = "key-file=";
+
+	if (!g_str_has_prefix(option, key) || !option[strlen(key)] || storage->key_file)
+		return 0;
+	storage->key_file = strdup(option + strlen(key));
+	return storage->key_file ? 1 : -ENOMEM;
+}
+
+/* "direct=on" or the like. Return: as above. */
+static int parse_spec_option(const char *option, struct config_storage *storage)
 {
 	const struct {
 		const char *text;
@@ -216,10 +233,10 @@ static bool parse_spec_option(const char *option, struct config_storage *storage
 	for (unsigned i = 0; i < G_N_ELEMENTS(known); i++) {
 		if (strcmp(option, known[i].text) == 0) {
 			*known[i].flag = known[i].value;
-			return true;
+			return 1;
 		}
 	}
-	return false;
+	return parse_key_file(option, storage);
 }
 
 /* "direct=on,removable=on", from behind the '?' of a spec. */
@@ -230,13 +247,16 @@ static int parse_spec_options(const char *options, struct config_storage *storag
 	int r = 0;
 
 	for (char **option = list; r == 0 && *option; option++) {
-		if (parse_spec_option(*option, storage))
+		int known = parse_spec_option(*option, storage);
+
+		if (known == 1)
 			continue;
 		snprintf(ret_error->text, sizeof(ret_error->text),
-			 "found the option %s, expected direct=on, direct=off, removable=on or "
-			 "removable=off (a path with a '?' in it takes one more '?' at its end)",
+			 "found the option %s, expected direct=on, direct=off, removable=on, "
+			 "removable=off or, once, key-file=PATH (a path with a '?' in it takes "
+			 "one more '?' at its end)",
 			 quote(*option).text);
-		r = -EINVAL;
+		r = known < 0 ? known : -EINVAL;
 	}
 	g_strfreev(list);
 	return r;
@@ -294,6 +314,11 @@ int config_parse_spec(const char *spec, struct config_storage *ret_storage,
 	}
 	if (r == 0)
 		r = spec_rest(&storage, copy, ret_error);
+	if (r == 0 && storage.key_file && !config_can_encrypt(&storage)) {
+		snprintf(ret_error->text, sizeof(ret_error->text),
+			 "found key-file, expected none for %s", storage.type);
+		r = -EINVAL;
+	}
 	if (config_is_cdrom(&storage)) {
 		storage.block_size = 2048;
 		storage.read_only = storage.removable = true;

@@ -27,6 +27,7 @@ struct config_storage {
 	bool has_protection;	  /* FORMAT UNIT can enable protection information */
 	unsigned protection_type; /* 0 to 3: what a new store of it is formatted with */
 	char *protection_path;	  /* of that store; "" for ram; NULL: there is none */
+	char *key_file;		  /* of encryption; NULL: it is not encrypted */
 	uint32_t physical_block;  /* bytes; 0: as the store says */
 	uint16_t lowest_aligned;  /* LBA */
 	int numa_node;		  /* or SCSI_NODE_… */
@@ -134,9 +135,12 @@ const struct config_storage *config_find_storage(const struct config *config, co
 
 bool config_is_cdrom(const struct config_storage *storage);
 
+/* Whether it is of a type that encryption makes sense for. */
+bool config_can_encrypt(const struct config_storage *storage);
+
 /*
  * "type:rest" or a path; options follow a '?', with a ',' between them: direct=on|off,
- * removable=on|off. Return: 0, -EINVAL with a text.
+ * removable=on|off, key-file=PATH. Return: 0, -EINVAL with a text.
  */
 int config_parse_spec(const char *spec, struct config_storage *ret_storage,
 		      struct config_error *ret_error);

@@ -26,6 +26,10 @@ int build_memory(struct build *build, json_t *object_or_null);	    /* after perf
 int build_protection(struct build *build, const struct at *up, json_t *object_or_null,
 		     struct config_storage *storage);
 
+/* storages[].encryption, once protection is known, too. */
+int build_encryption(struct build *build, const struct at *up, json_t *object_or_null,
+		     struct config_storage *storage);
+
 /* iscsitargets{}.alua, once the portal groups of @target are known. */
 int build_alua(struct build *build, const struct at *up, json_t *object_or_null,
 	       struct config_target *target);

@@ -43,12 +43,18 @@ const struct json_key storage_keys[] = {
 	{"uuid",              KEY_TEXT,   AT(storage_in, uuid)},
 	{"bothFrontEnds",     KEY_FLAG,   AT(storage_in, both)},
 	{"protection",        KEY_OBJECT, AT(storage_in, protection)},
+	{"encryption",        KEY_OBJECT, AT(storage_in, encryption)},
 	{0},
 };
 
 const struct json_key protection_keys[] = {
 	{"type", KEY_NUMBER, AT(protection_in, type), .required = true, .max = 3},
 	{"path", KEY_TEXT,   AT(protection_in, path)},
+	{0},
+};
+
+const struct json_key encryption_keys[] = {
+	{"keyFile", KEY_TEXT, AT(encryption_in, key_file), .required = true},
 	{0},
 };
 
@@ -136,6 +142,7 @@ const struct json_section config_sections[] = {
 	{"", top_keys},
 	{"storages[]", storage_keys},
 	{"storages[].protection", protection_keys},
+	{"storages[].encryption", encryption_keys},
 	{"iscsiportals[]", portal_keys},
 	{"iscsitargets{}", target_keys},
 	{"iscsitargets{}.parameters", parameter_keys},

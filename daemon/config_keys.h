@@ -19,12 +19,16 @@ struct storage_in {
 	const char *name, *path, *uuid;
 	int backend_type; /* an index of config_types */
 	int online, thin, enable_numa, read_only, direct, write_cache, removable, both;
-	json_t *protection;
+	json_t *protection, *encryption;
 };
 
 struct protection_in {
 	int64_t type;
 	const char *path;
+};
+
+struct encryption_in {
+	const char *key_file;
 };
 
 struct portal_in {
@@ -72,6 +76,6 @@ struct memory_in {
 };
 
 extern const struct json_key top_keys[], storage_keys[], portal_keys[], target_keys[],
-	parameter_keys[], protection_keys[], alua_keys[], alua_group_keys[], tcmu_keys[],
-	performance_keys[], memory_keys[];
+	parameter_keys[], protection_keys[], encryption_keys[], alua_keys[], alua_group_keys[],
+	tcmu_keys[], performance_keys[], memory_keys[];
 extern const char *const engine_names[]; /* by enum engine_kind */

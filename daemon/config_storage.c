@@ -214,6 +214,8 @@ static int build_storage(struct build *build, const struct at *at, json_t *objec
 		r = storage_size(build, at, &in, storage);
 	if (r == 0)
 		r = build_protection(build, at, in.protection, storage);
+	if (r == 0)
+		r = build_encryption(build, at, in.encryption, storage);
 	if (r < 0)
 		return r;
 	storage->device_id = (uint64_t)in.device_id;

@@ -167,6 +167,7 @@ static const char *fixed_difference(const struct config_storage *a, const struct
 		{"writeCache", a->write_cache != b->write_cache},
 		{"removable", a->removable != b->removable},
 		{"protection", !same_protection(a, b)},
+		{"encryption", g_strcmp0(a->key_file, b->key_file) != 0},
 		{"physicalBlockShift", a->physical_block != b->physical_block},
 		{"lowestAlignedLBA", a->lowest_aligned != b->lowest_aligned},
 		{"numaNode", a->numa_node != b->numa_node},

@@ -108,6 +108,7 @@ int service_try_lu(const struct service *service, const struct config_storage *s
 		.no_reservations = storage->both_front_ends,
 		.state_dir = service->state_dir,
 		.protection = protection_of(storage),
+		.encryption = {.key_file = storage->key_file},
 	};
 	int r = cfg.backend ? 0 : -EINVAL;
 

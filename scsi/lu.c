@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Logical units: opening, what tasks see of them, the last flush, closing. */
+#include "scsi/crypt/crypt.h"
 #include "scsi/lu_priv.h"
 #include "scsi/pi/pi.h"
 #include "scsi/pr/pr.h"
@@ -50,6 +51,16 @@ static int check_config(const struct scsi_lu_config *cfg, char *ret_why, size_t 
 				 ret_why, why_len);
 	if (cfg->cdrom && size != CDROM_BLOCK)
 		return lu_refuse(cfg, "the block size of a CD-ROM is 2048 bytes", ret_why, why_len);
+	if (cfg->encryption.key_file && cfg->protection.backend)
+		return lu_refuse(cfg,
+				 "encryption does not go together with protection information, "
+				 "whose tuples would tell of the blocks",
+				 ret_why, why_len);
+	if (cfg->encryption.key_file && !cfg->state_dir)
+		return lu_refuse(cfg,
+				 "encryption needs a state directory to keep its key in "
+				 "(\"stateDir\", --state-dir)",
+				 ret_why, why_len);
 	return check_alignment(cfg, ret_why, why_len);
 }
 
@@ -63,6 +74,21 @@ static int open_protection(struct scsi_lu *lu, const struct scsi_lu_config *cfg,
 		return r;
 	lu->store = lu->pi;
 	lu->backend = pi_store_ops(lu->pi);
+	return 0;
+}
+
+/* Likewise: the store below is the layer's. */
+static int open_encryption(struct scsi_lu *lu, const struct scsi_lu_config *cfg, char *ret_why,
+			   size_t why_len)
+{
+	struct spc_file_name name = spc_file_name(lu, "key"), old = spc_file_name(lu, "key.old");
+	struct crypt_key_files files = {lu->state_dir, name.text, old.text};
+	int r = crypt_store_open(cfg, &files, lu->store, &lu->info, &lu->crypt, ret_why, why_len);
+
+	if (r < 0)
+		return r;
+	lu->store = lu->crypt;
+	lu->backend = crypt_store_ops(lu->crypt);
 	return 0;
 }
 
@@ -92,8 +118,11 @@ static int open_store(struct scsi_lu *lu, const struct scsi_lu_config *cfg, char
 		return lu_refuse(cfg, "smaller than one block", ret_why, why_len);
 	lu->numa_node = cfg->numa_node;
 	if (cfg->numa_node == SCSI_NODE_DISK)
-		lu->numa_node =
-			lu->backend->numa_node ? lu->backend->numa_node(lu->store) : SCSI_NODE_ANY;
+		lu->numa_node = scsi_backend_has(lu->backend, numa_node)
+					? lu->backend->numa_node(lu->store)
+					: SCSI_NODE_ANY;
+	if (cfg->encryption.key_file)
+		return open_encryption(lu, cfg, ret_why, why_len);
 	return cfg->protection.backend ? open_protection(lu, cfg, ret_why, why_len) : 0;
 }
 

@@ -29,6 +29,11 @@ enum {
 	SCSI_NODE_DISK = -2, /* where the back end's disk is attached; if not known, any */
 };
 
+/* Encryption at rest: scsi/crypt/. Not together with protection information. */
+struct scsi_encryption_config {
+	const char *key_file; /* the administrator's; NULL: nothing is encrypted */
+};
+
 struct scsi_lu_config {
 	const char *name; /* of the storage, for messages */
 	const struct duotgt_backend_ops *backend;
@@ -47,6 +52,7 @@ struct scsi_lu_config {
 	bool no_reservations;	 /* neither kind is offered, whoever asks */
 	const char *state_dir;	 /* for APTPL, saved pages, …; NULL: such state is not offered */
 	struct scsi_protection_config protection;
+	struct scsi_encryption_config encryption;
 };
 
 /**

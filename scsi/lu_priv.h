@@ -33,6 +33,7 @@ struct scsi_mode {
 
 enum scsi_device_type { DEVICE_DISK = 0x00, DEVICE_CDROM = 0x05 }; /* PERIPHERAL DEVICE TYPE */
 
+struct crypt_store;
 struct pi_store;
 struct scsi_job;
 struct scsi_pr;
@@ -66,6 +67,7 @@ struct scsi_lu {
 	const struct duotgt_backend_ops *backend;
 	void *store;
 	struct pi_store *pi; /* the same store, when it has protection information; else NULL */
+	struct crypt_store *crypt; /* the same store, when it is encrypted; else NULL */
 	struct duotgt_backend_info info;
 	uint8_t uuid[16];
 	int numa_node;

@@ -40,7 +40,7 @@ static int read_data(struct recovery *rec, uint64_t lba, uint64_t n)
 			       .offset = lba << store->shift,
 			       .len = iov.iov_len};
 
-	return scsi_store_io_now(store->data_ops, store->data, &io);
+	return scsi_store_io_now(store->layer.below, store->layer.store, &io);
 }
 
 /* Return: whether a tuple was changed. They are inverted: an escape is 0. */

@@ -311,7 +311,7 @@ static void send_chunk(struct pi_request *req)
 		.len = req->n * PI_LEN,
 	};
 	req->n_left = 2;
-	store->data_ops->submit(store->data, req->engine, &req->data);
+	store->layer.below->submit(store->layer.store, req->engine, &req->data);
 	store->side_ops->submit(store->side, req->engine, &req->side);
 }
 
@@ -354,7 +354,7 @@ static void send_unchecked(struct pi_request *req)
 		.offset = io->offset,
 		.len = io->len,
 	};
-	store->data_ops->submit(store->data, req->engine, &req->data);
+	store->layer.below->submit(store->layer.store, req->engine, &req->data);
 }
 
 static void bits_cleared(struct pi_mark *mark, int res)
@@ -396,7 +396,7 @@ static void flush(struct pi_request *req)
 	req->data = (struct duotgt_io){.done = data_flushed, .kind = DUOTGT_IO_FLUSH};
 	req->side = (struct duotgt_io){.done = side_flushed, .kind = DUOTGT_IO_FLUSH};
 	req->n_left = 2;
-	store->data_ops->submit(store->data, req->engine, &req->data);
+	store->layer.below->submit(store->layer.store, req->engine, &req->data);
 	store->side_ops->submit(store->side, req->engine, &req->side);
 }
 
@@ -547,7 +547,7 @@ void pi_store_submit(void *arg, struct engine *engine, struct duotgt_io *io)
 	}
 	if (!type && io->kind != DUOTGT_IO_FLUSH && args.mode != PI_ESCAPE) {
 		io->flags &= ~PI_IO_ARGS;
-		store->data_ops->submit(store->data, engine, io);
+		store->layer.below->submit(store->layer.store, engine, io);
 		return;
 	}
 	req = request_new(store, io, &args);

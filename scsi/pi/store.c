@@ -56,7 +56,7 @@ static struct pi_store *of(const void *store)
 
 const struct duotgt_backend_ops *pi_store_ops(const struct pi_store *store)
 {
-	return &store->ops;
+	return &store->layer.ops;
 }
 
 enum pi_type pi_store_type(const struct pi_store *store)
@@ -246,23 +246,7 @@ static int recover(const struct opening *o)
 		     : 0;
 }
 
-/* ---- what is handed through ---- */
-
-static int store_extent(void *store, uint64_t offset, uint64_t len, uint64_t *ret_len,
-			bool *ret_stored)
-{
-	return of(store)->data_ops->extent(of(store)->data, offset, len, ret_len, ret_stored);
-}
-
-static int store_space(void *store, uint64_t *ret_used, uint64_t *ret_free)
-{
-	return of(store)->data_ops->space(of(store)->data, ret_used, ret_free);
-}
-
-static int store_prefetch(void *store, uint64_t offset, uint64_t len, bool wait)
-{
-	return of(store)->data_ops->prefetch(of(store)->data, offset, len, wait);
-}
+/* ---- changes of size ---- */
 
 /* Tuples first: no block is without room for its own. */
 static int grow_side(struct pi_store *store, uint64_t size)
@@ -279,7 +263,7 @@ static int grow_side(struct pi_store *store, uint64_t size)
 
 static int store_size_now(void *store, uint64_t *ret_size)
 {
-	int r = of(store)->data_ops->size_now(of(store)->data, ret_size);
+	int r = of(store)->layer.below->size_now(of(store)->layer.store, ret_size);
 
 	return r < 0 ? r : grow_side(store, *ret_size);
 }
@@ -288,7 +272,7 @@ static int store_grow(void *store, uint64_t size)
 {
 	int r = grow_side(store, size);
 
-	return r < 0 ? r : of(store)->data_ops->grow(of(store)->data, size);
+	return r < 0 ? r : of(store)->layer.below->grow(of(store)->layer.store, size);
 }
 
 /* ---- closing ---- */
@@ -301,7 +285,7 @@ static void close_bits(struct pi_store *store)
 
 	if (!store->intent.n_set || atomic_load(&store->stale))
 		return;
-	if (scsi_store_io_now(store->data_ops, store->data, &flush) == 0 &&
+	if (scsi_store_io_now(store->layer.below, store->layer.store, &flush) == 0 &&
 	    scsi_store_io_now(store->side_ops, store->side, &flush) == 0)
 		head_io(store, DUOTGT_IO_WRITE, PI_BITS_AT, (void *)none, sizeof(none));
 }
@@ -319,29 +303,20 @@ static void store_close(void *arg)
 	struct pi_store *store = arg;
 
 	close_bits(store);
-	store->data_ops->close(store->data);
+	store->layer.below->close(store->layer.store);
 	pi_intent_fini(&store->intent);
 	pi_ranges_fini(&store->ranges);
 	free_side(store);
 }
 
-/* A copy inside the stores' own world would leave the tuples behind, so there is none. */
-static void set_ops(struct pi_store *store)
+/* Tuples go along with a change of size. */
+static void set_ops(struct pi_store *store, const struct duotgt_backend_ops *data_ops, void *data)
 {
-	const struct duotgt_backend_ops *data = store->data_ops;
+	struct duotgt_backend_ops *ops = &store->layer.ops;
 
-	store->ops = (struct duotgt_backend_ops){
-		.abi = DUOTGT_BACKEND_ABI,
-		.size = sizeof(store->ops),
-		.type = data->type,
-		.submit = pi_store_submit,
-		.close = store_close,
-		.extent = scsi_backend_has(data, extent) ? store_extent : NULL,
-		.space = scsi_backend_has(data, space) ? store_space : NULL,
-		.size_now = scsi_backend_has(data, size_now) ? store_size_now : NULL,
-		.grow = scsi_backend_has(data, grow) ? store_grow : NULL,
-		.prefetch = scsi_backend_has(data, prefetch) ? store_prefetch : NULL,
-	};
+	backend_layer_init(&store->layer, data_ops, data, pi_store_submit, store_close);
+	ops->size_now = ops->size_now ? store_size_now : NULL;
+	ops->grow = ops->grow ? store_grow : NULL;
 }
 
 int pi_store_open(const struct scsi_lu_config *cfg, void *data,
@@ -354,11 +329,9 @@ int pi_store_open(const struct scsi_lu_config *cfg, void *data,
 
 	if (!store)
 		return -ENOMEM;
-	store->data_ops = cfg->backend;
-	store->data = data;
 	store->block_size = cfg->block_size;
 	store->shift = (unsigned)__builtin_ctz(cfg->block_size);
-	set_ops(store);
+	set_ops(store, cfg->backend, data);
 	r = open_side(&o);
 	if (r == 0)
 		r = open_header(&o);

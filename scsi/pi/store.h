@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* Inside of stores with protection information: for scsi/pi/ only. */
+#include "scsi/backend/layer.h"
 #include "scsi/pi/intent.h"
 #include "scsi/pi/pi.h"
 #include "scsi/pi/range.h"
@@ -12,9 +13,9 @@
 #define PI_TUPLES_AT (PI_BITS_AT + PI_BITS_LEN)
 
 struct pi_store {
-	struct duotgt_backend_ops ops; /* what the LU sees: that of data, with ours in between */
-	const struct duotgt_backend_ops *data_ops, *side_ops;
-	void *data, *side;
+	struct backend_layer layer; /* over the store of blocks */
+	const struct duotgt_backend_ops *side_ops;
+	void *side;
 	bool side_discards;
 	uint32_t block_size;
 	unsigned shift;	   /* block_size is 2^shift */

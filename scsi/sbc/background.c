@@ -5,6 +5,7 @@
  */
 #include "scsi/sbc/background.h"
 #include "scsi/copy/copy.h"
+#include "scsi/crypt/crypt.h"
 #include "scsi/lu_priv.h"
 #include "scsi/order.h"
 #include "scsi/pi/pi.h"
@@ -20,6 +21,8 @@
 enum { MAX_TRIES = 500 }; /* of one piece, when the system is short of memory */
 
 enum phase {
+	PHASE_SETTLE, /* WIPE_REKEY: a flush, so that nothing of the old key comes later */
+	PHASE_REKEY,
 	PHASE_LOOK, /* WIPE_ERASE: does the piece take space at all? */
 	PHASE_WRITE,
 	PHASE_DISCARD,
@@ -52,7 +55,7 @@ struct scsi_job {
 	struct duotgt_io io;
 	struct scsi_stable_op stable; /* of io, when it is a flush or has FUA */
 	struct iovec iov;
-	struct engine_op work; /* PHASE_LOOK, PHASE_FORGET */
+	struct engine_op work; /* PHASE_REKEY, PHASE_LOOK, PHASE_FORGET */
 	struct engine_post step;
 	struct engine_timer retry;
 };
@@ -176,10 +179,23 @@ static int forget(void *arg)
 	return r == 0 && job->lu->state_dir ? sbc_wipe_forget(job->lu) : r;
 }
 
+static int rekey(void *arg)
+{
+	const struct scsi_job *job = arg;
+
+	return crypt_store_new_key(job->lu->crypt);
+}
+
+static bool gives_back(const struct scsi_job *job)
+{
+	return job->how == WIPE_DISCARD || job->how == WIPE_REKEY;
+}
+
 static enum phase first_phase(const struct scsi_job *job)
 {
 	switch (job->how) {
 	case WIPE_DISCARD:
+	case WIPE_REKEY:
 		return PHASE_DISCARD;
 	case WIPE_ERASE:
 		return scsi_backend_has(job->lu->backend, extent) ? PHASE_LOOK : PHASE_WRITE;
@@ -191,7 +207,7 @@ static enum phase first_phase(const struct scsi_job *job)
 static void start_piece(struct scsi_job *job)
 {
 	uint64_t left = job->size - job->at;
-	uint64_t most = job->how == WIPE_DISCARD ? DISCARD_PIECE : PIECE;
+	uint64_t most = gives_back(job) ? DISCARD_PIECE : PIECE;
 
 	job->len = left < most ? left : most;
 	job->phase = left ? first_phase(job) : PHASE_FLUSH;
@@ -231,6 +247,14 @@ static void pass_done(struct scsi_job *job)
 	start_piece(job);
 }
 
+/* Blocks of a LU that is not thin stay what they are, which is noise now. */
+static void rekeyed(struct scsi_job *job)
+{
+	if (!scsi_lu_look(job->lu).thin)
+		job->at = job->size;
+	start_piece(job);
+}
+
 /*
  * What was asked for last is done: on to the next phase, or piece, or pass. Return: whether that
  * was all.
@@ -238,6 +262,12 @@ static void pass_done(struct scsi_job *job)
 static bool advance(struct scsi_job *job)
 {
 	switch (job->phase) {
+	case PHASE_SETTLE:
+		job->phase = PHASE_REKEY;
+		return false;
+	case PHASE_REKEY:
+		rekeyed(job);
+		return false;
 	case PHASE_LOOK:
 		if (!job->stored) {
 			piece_done(job);
@@ -289,6 +319,13 @@ static void do_phase(struct scsi_job *job)
 	bool volatile_cache = job->lu->info.volatile_cache;
 
 	switch (job->phase) {
+	case PHASE_SETTLE:
+	case PHASE_FLUSH:
+		job_submit(job, DUOTGT_IO_FLUSH, 0);
+		break;
+	case PHASE_REKEY:
+		engine_work(job->engine, &job->work, rekey, job);
+		break;
 	case PHASE_LOOK:
 		engine_work(job->engine, &job->work, look, job);
 		break;
@@ -298,9 +335,6 @@ static void do_phase(struct scsi_job *job)
 		break;
 	case PHASE_DISCARD:
 		job_submit(job, DUOTGT_IO_DISCARD, 0);
-		break;
-	case PHASE_FLUSH:
-		job_submit(job, DUOTGT_IO_FLUSH, 0);
 		break;
 	case PHASE_FORGET:
 		engine_work(job->engine, &job->work, forget, job);
@@ -331,10 +365,16 @@ static bool loses_writes(const struct scsi_job *job, int res)
 	return res < 0 && res != -ENOSPC && res != -EAGAIN && res != -ENOMEM;
 }
 
+/* A flush that has failed has lost what it was to make stable. */
+static bool may_be_tried_again(const struct scsi_job *job)
+{
+	return job->phase != PHASE_FLUSH && job->phase != PHASE_SETTLE;
+}
+
 static void step_ended(struct scsi_job *job, int res)
 {
 	if ((res == -EAGAIN || res == -ENOMEM) && ++job->n_tries < MAX_TRIES &&
-	    job->phase != PHASE_FLUSH) {
+	    may_be_tried_again(job)) {
 		engine_timer_set(job->engine, &job->retry, engine_now(job->engine) + RETRY_NS);
 		return;
 	}
@@ -393,15 +433,15 @@ static struct scsi_job *job_new(struct scsi_task *task, const struct sbc_wipe *w
 
 	if (!job)
 		return NULL;
-	job->piece = wipe->how == WIPE_DISCARD ? NULL : aligned_alloc(PIECE_ALIGN, PIECE);
-	if (!job->piece && wipe->how != WIPE_DISCARD) {
+	job->how = wipe->how;
+	job->piece = gives_back(job) ? NULL : aligned_alloc(PIECE_ALIGN, PIECE);
+	if (!job->piece && !gives_back(job)) {
 		free(job);
 		return NULL;
 	}
 	job->engine = task->nexus->engine;
 	job->asker = task->nexus;
 	job->failed = wipe->failed;
-	job->how = wipe->how;
 	job->invert = wipe->invert;
 	job->sticks = wipe->sticks;
 	job->exit_allowed = wipe->exit_allowed;
@@ -415,6 +455,7 @@ static struct scsi_job *job_new(struct scsi_task *task, const struct sbc_wipe *w
 	job->work.done = work_done;
 	job->step.run = job_step;
 	job->retry.fire = retry_fire;
+	assert(wipe->pattern_len || gives_back(job));
 	if (job->piece)
 		fill_piece(job->piece, wipe, view->block_size);
 	return job;
@@ -443,7 +484,10 @@ static enum scsi_step job_begin(struct scsi_task *task)
 {
 	struct scsi_job *job = task->lu->job;
 
-	start_piece(job);
+	if (job->how == WIPE_REKEY)
+		job->phase = PHASE_SETTLE;
+	else
+		start_piece(job);
 	job_next_step(job);
 	if (!job->task)
 		return scsi_good(task);
@@ -478,7 +522,6 @@ enum scsi_step sbc_background_start(struct scsi_task *task, const struct sbc_wip
 {
 	struct scsi_job *job = job_new(task, wipe);
 
-	assert(wipe->pattern_len || wipe->how == WIPE_DISCARD);
 	if (!job)
 		return scsi_finish(task, STATUS_BUSY);
 	job->told = told;

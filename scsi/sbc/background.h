@@ -14,6 +14,7 @@ enum sbc_wipe_how {
 	WIPE_WRITE,   /* the pattern into each block; the next pass begins when it is stored */
 	WIPE_DISCARD, /* gives all space back, so that all reads as zeroes; of thin LUs */
 	WIPE_ERASE,   /* writes zeroes over what takes space, then gives it back; of thin LUs */
+	WIPE_REKEY,   /* a new key, then gives all space back if the LU is thin; of encrypted LUs */
 };
 
 struct sbc_wipe {
@@ -21,7 +22,7 @@ struct sbc_wipe {
 	unsigned n_passes;	     /* of WIPE_WRITE; else 1 */
 	bool invert;		     /* the pattern, on every second pass */
 	const uint8_t *pattern;	     /* repeated in each block from its start; lent for the call */
-	uint32_t pattern_len;	     /* bytes, 1 to a block */
+	uint32_t pattern_len;	     /* bytes, 1 to a block; 0 where nothing is written */
 	enum scsi_sense_code doing;  /* what commands are told meanwhile; NOT READY */
 	enum scsi_sense_code failed; /* and once it has failed, until another one is begun */
 	bool sticks;		     /* goes on when its command is aborted; else it fails then */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SANITIZE: OVERWRITE, BLOCK ERASE of thin LUs, EXIT FAILURE MODE. Once begun it goes on, whatever
- * task management or the connection of the initiator do. Nothing here is encrypted, so there is no
- * CRYPTOGRAPHIC ERASE. ZNR is for zoned devices. Source: SBC-4 r22, SANITIZE.
+ * SANITIZE: OVERWRITE, BLOCK ERASE of thin LUs, CRYPTOGRAPHIC ERASE of encrypted ones, EXIT FAILURE
+ * MODE. Once begun it goes on, whatever task management or the connection of the initiator do. ZNR
+ * is for zoned devices. Source: SBC-4 r22, SANITIZE.
  */
 #include "scsi/lu_priv.h"
 #include "scsi/sbc/background.h"
@@ -70,6 +70,18 @@ enum scsi_step sbc_sanitize_block_erase(struct scsi_task *task)
 	static const uint8_t zero[1];
 	struct sbc_wipe wipe = {
 		.how = WIPE_ERASE, .n_passes = 1, .pattern = zero, .pattern_len = 1};
+
+	return sanitize(task, &wipe);
+}
+
+bool sbc_crypto_erase_offered(const struct scsi_lu *lu)
+{
+	return lu->crypt;
+}
+
+enum scsi_step sbc_sanitize_crypto_erase(struct scsi_task *task)
+{
+	struct sbc_wipe wipe = {.how = WIPE_REKEY, .n_passes = 1};
 
 	return sanitize(task, &wipe);
 }

@@ -61,6 +61,7 @@ enum scsi_step sbc_read_defect12(struct scsi_task *task);
 enum scsi_step sbc_format_unit(struct scsi_task *task);
 enum scsi_step sbc_sanitize_overwrite(struct scsi_task *task);
 enum scsi_step sbc_sanitize_block_erase(struct scsi_task *task);
+enum scsi_step sbc_sanitize_crypto_erase(struct scsi_task *task);
 enum scsi_step sbc_sanitize_exit_failure(struct scsi_task *task);
 enum scsi_step sbc_read_buffer(struct scsi_task *task);
 enum scsi_step sbc_write_buffer(struct scsi_task *task);
@@ -102,6 +103,9 @@ uint64_t sbc_threshold_count(const struct scsi_lu_view *view);
 
 /* Whether the LU is thin, so that UNMAP exists: scsi_op.offered. */
 bool sbc_unmap_offered(const struct scsi_lu *lu);
+
+/* Whether the LU is encrypted, so that CRYPTOGRAPHIC ERASE exists: likewise. */
+bool sbc_crypto_erase_offered(const struct scsi_lu *lu);
 
 /* Whether FORMAT UNIT can enable protection information on the LU: likewise. */
 bool sbc_can_protect(const struct scsi_lu *lu);

@@ -9,8 +9,10 @@
  * So VPD page B0 offers as much as is saved at once, in whole physical blocks, and none at all
  * where there is no place for state. ATOMIC BOUNDARY is not offered: it is for writes larger than
  * what can be done as one. On a LU with protection information, blocks are saved with their
- * tuples. Source: SBC-4 r22, WRITE ATOMIC (16), atomic writes.
+ * tuples; of one that is encrypted, as they are in the store. Source: SBC-4 r22, WRITE ATOMIC (16),
+ * atomic writes.
  */
+#include "scsi/crypt/crypt.h"
 #include "scsi/lu_priv.h"
 #include "scsi/pi/protect.h"
 #include "scsi/sbc/atomic.h"
@@ -90,11 +92,13 @@ static uint32_t saved_unit(const struct scsi_lu_view *view)
 	return view->block_size + (view->protection ? PI_LEN : 0);
 }
 
-/* Of a request for them: with their tuples, whatever those are. */
-static void tell_saved(struct duotgt_io *io, const struct scsi_lu_view *view)
+/* Of a request for them: with their tuples, whatever those are; and never in the clear. */
+static void tell_saved(struct duotgt_io *io, const struct scsi_lu *lu)
 {
-	if (view->protection)
+	if (scsi_lu_view(lu)->protection)
 		pi_set_args(io, &(struct pi_args){.mode = PI_WITH_TUPLES});
+	if (lu->crypt)
+		io->flags |= CRYPT_IO_RAW;
 }
 
 /* ---- the steps, last first ---- */
@@ -137,7 +141,7 @@ static enum scsi_step put_back(struct scsi_task *task)
 	task->io.iov = &undo->iov;
 	task->io.n_iov = 1;
 	task->io.len = undo->len;
-	tell_saved(&task->io, scsi_lu_view(task->lu));
+	tell_saved(&task->io, task->lu);
 	return or_forget(task, scsi_task_io(task, undo_forget));
 }
 
@@ -203,7 +207,7 @@ enum scsi_step sbc_write_atomic(struct scsi_task *task)
 	task->io.n_iov = 1;
 	task->io.offset = task->lba << view->block_shift;
 	task->io.len = undo->len;
-	tell_saved(&task->io, view);
+	tell_saved(&task->io, task->lu);
 	return scsi_task_io(task, old_read);
 }
 
@@ -229,7 +233,7 @@ static int restore(struct scsi_lu *lu, uint8_t *file, size_t file_len)
 	if (io.offset > lu->info.size || iov.iov_len % saved_unit(view) ||
 	    n_blocks << view->block_shift > lu->info.size - io.offset)
 		return -EBADMSG;
-	tell_saved(&io, view);
+	tell_saved(&io, lu);
 	r = scsi_lu_io_now(lu, &io);
 	if (r < 0)
 		return r;

@@ -18,6 +18,7 @@
 enum {
 	WSNZ = 0x01,	     /* B0, byte 4: WRITE SAME of 0 blocks is refused */
 	WABEREQ_DATA = 0x40, /* B1, byte 7: after SANITIZE (BLOCK ERASE), reads are good */
+	WACEREQ_DATA = 0x10, /* likewise, after SANITIZE (CRYPTOGRAPHIC ERASE) */
 	UGAVALID = 0x80,     /* B0, byte 32 */
 	LBPU = 0x80,	     /* B2, byte 5: UNMAP, WRITE SAME (16) (32) and (10) give blocks back */
 	LBPWS = 0x40,
@@ -99,7 +100,8 @@ static void vpd_characteristics(const struct scsi_task *task, struct bytes_out *
 	/* MEDIUM ROTATION RATE: not reported, since no store knows its rate; or does not rotate. */
 	out_be16(out, task->lu->info.rotational ? 0 : 1);
 	out_zero(out, 1);
-	out_u8(out, scsi_lu_view(task->lu)->thin ? WABEREQ_DATA : 0);
+	out_u8(out, (scsi_lu_view(task->lu)->thin ? WABEREQ_DATA : 0) |
+			    (task->lu->crypt ? WACEREQ_DATA : 0));
 	out_zero(out, 56);
 }
 

@@ -122,6 +122,12 @@ def into_folder(config, folder):
         if "path" in storage.get("protection", {}):
             tuples = storage["protection"]["path"]
             storage["protection"]["path"] = os.path.join(folder, os.path.basename(tuples))
+        if "encryption" in storage:
+            key = os.path.join(folder, os.path.basename(storage["encryption"]["keyFile"]))
+            storage["encryption"]["keyFile"] = key
+            with open(os.open(key, os.O_WRONLY | os.O_CREAT, 0o600), "w",
+                      encoding="ascii") as file:
+                file.write("0f" * 32 + "\n")
         kind, colon, path = storage.get("path", "").rpartition(":")
         if "/" not in path:
             continue

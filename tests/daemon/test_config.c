@@ -38,7 +38,8 @@ static void every_key_arrives(void **state)
 		"\"ram:1M\"}, {\"deviceID\": 2, \"path\": \"file:/dev/x\", \"backendType\": "
 		"\"block\", \"enableNUMA\": true}, {\"deviceID\": 4, \"backendType\": \"null\", "
 		"\"deviceSize\": 512}, "
-		"{\"deviceID\": 5, \"path\": \"rel/a:b\", \"deviceSize\": 1024}],"
+		"{\"deviceID\": 5, \"path\": \"rel/a:b\", \"deviceSize\": 1024, \"encryption\": "
+		"{\"keyFile\": \"/srv/k\"}}],"
 		"\"iscsiportals\": [{\"id\": 5, \"portal\": \"[::1]:99\"}, {\"id\": 6, \"portal\": "
 		"\"0.0.0.0\"}], \"iscsitargets\": {\"IQN.2026-11.org.example:A\": {\"tpgts\": "
 		"{\"2\": [6], \"7\": [5]}, \"luns\": {\"16383\": 9, \"0\": 1}, \"parameters\": "
@@ -87,6 +88,8 @@ static void every_key_arrives(void **state)
 	assert_string_equal(s[4].type, "file");
 	assert_string_equal(s[4].path, "rel/a:b");
 	assert_true(s[4].create);
+	assert_string_equal(s[4].key_file, "/srv/k");
+	assert_null(s[0].key_file);
 
 	assert_int_equal(config->n_portals, 2);
 	assert_string_equal(config->portals[0].host, "::1");
@@ -456,6 +459,12 @@ static void specs(void **state)
 		{"/what?.img?", "file", "/what?.img", 0, false},
 		{"ram:1G", "ram", "", 1 << 30, false},
 		{"null:", "null", "", 0, false},
+		{"/a?key-file=/srv/k=1", "file", "/a", 0, false},
+		{"ram:1G?removable=on,key-file=k", "ram", "", 1 << 30, false},
+		{"/a?key-file=", NULL, NULL, 0, false},
+		{"/a?key-file=a,key-file=b", NULL, NULL, 0, false},
+		{"null:1G?key-file=k", NULL, NULL, 0, false},
+		{"cdrom:/a?key-file=k", NULL, NULL, 0, false},
 		{"delay:500:/a", "delay", "500:/a", 0, false},
 		{"delay:", NULL, NULL, 0, false},
 		{"/what?.img", NULL, NULL, 0, false},
@@ -480,8 +489,14 @@ static void specs(void **state)
 		assert_string_equal(storage.path, rows[i].path);
 		assert_int_equal(storage.size, rows[i].size);
 		assert_int_equal(storage.direct, rows[i].direct);
+		if (strstr(rows[i].spec, "key-file="))
+			assert_string_equal(storage.key_file,
+					    strstr(rows[i].spec, "key-file=") + 9);
+		else
+			assert_null(storage.key_file);
 		free(storage.type);
 		free(storage.path);
+		free(storage.key_file);
 	}
 }
 

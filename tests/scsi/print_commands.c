@@ -4,6 +4,7 @@
 #include "scsi/lu_priv.h"
 #include <dirent.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 static void close_folder_at_exit(DIR **folder)
 {
@@ -12,12 +13,26 @@ static void close_folder_at_exit(DIR **folder)
 }
 
 /* LUs of each kind that commands may depend on. */
-enum { PLAIN, KEPT, THIN, REMOVABLE, PROTECTED, TYPE_2, CDROM, N_KINDS };
+enum { PLAIN, KEPT, THIN, REMOVABLE, PROTECTED, TYPE_2, ENCRYPTED, CDROM, N_KINDS };
 
-static const char *const kinds[N_KINDS] = {"plain",	"kept",	 "thin", "removable",
-					   "protected", "type2", "cdrom"};
+static const char *const kinds[N_KINDS] = {"plain",	"kept",	 "thin",      "removable",
+					   "protected", "type2", "encrypted", "cdrom"};
 
 static char state_dir[] = "/tmp/print_commands-XXXXXX";
+
+/* Return: its path. */
+static const char *make_key_file(void)
+{
+	static char path[sizeof(state_dir) + 8];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/key", state_dir);
+	umask(077);
+	file = fopen(path, "we");
+	if (!file || fprintf(file, "%064d", 1) < 0 || fclose(file) != 0)
+		exit(1);
+	return path;
+}
 
 static struct scsi_lu *make_lu(unsigned kind)
 {
@@ -32,13 +47,14 @@ static struct scsi_lu *make_lu(unsigned kind)
 		.thin = kind == THIN,
 		.removable = kind == REMOVABLE,
 		.cdrom = kind == CDROM,
-		.state_dir = kind == KEPT ? state_dir : NULL,
+		.state_dir = kind == KEPT || kind == ENCRYPTED ? state_dir : NULL,
 		.numa_node = -1,
 		.protection = {.backend = kind == PROTECTED || kind == TYPE_2
 						  ? duotgt_backend_find("ram")
 						  : NULL,
 			       .path = "",
 			       .type = kind == TYPE_2 ? 2 : 1},
+		.encryption = {.key_file = kind == ENCRYPTED ? make_key_file() : NULL},
 	};
 	struct scsi_lu *lu;
 	char why[256];

@@ -7,6 +7,7 @@
  */
 #include "scsi/backend/backends.h"
 #include "scsi/lu_priv.h"
+#include "tests/scsi/crypt_kit.h"
 #include "tests/scsi/wipe_kit.h"
 #include "util/bytes.h"
 #include <inttypes.h>
@@ -17,7 +18,7 @@
 
 #define DISK (256u << 10)
 #define MAX_TRANSFER (32u << 10)
-#define SEQUENCES 2500 /* on each of the disks: 10,000 */
+#define SEQUENCES 2500 /* on each of the disks: 10,000, and those on encrypted ones */
 #define COMMANDS 8     /* of one sequence */
 
 /* ---- the model ---- */
@@ -26,6 +27,7 @@ struct kind {
 	const char *name, *backend;
 	bool thin;
 	uint32_t block;
+	bool encrypted;
 };
 
 struct model {
@@ -415,7 +417,7 @@ static void play_format(struct model *m)
 
 static void play_sanitize(struct model *m)
 {
-	enum { IMMED = 0x80, OVERWRITE = 1, BLOCK_ERASE = 2, INVERT = 0x80 };
+	enum { IMMED = 0x80, OVERWRITE = 1, BLOCK_ERASE = 2, CRYPTO_ERASE = 3, INVERT = 0x80 };
 	bool erase = m->kind->thin && below(m, 2);
 	uint8_t n_passes = (uint8_t)(1 + below(m, 3));
 	uint8_t list[4 + 5] = {INVERT | n_passes, 0, 0, 5};
@@ -423,6 +425,8 @@ static void play_sanitize(struct model *m)
 
 	if (below(m, 6))
 		return;
+	if (erase && m->kind->encrypted && below(m, 2))
+		sent.cdb[1] = CRYPTO_ERASE;
 	sent.cdb[1] |= below(m, 2) ? IMMED : 0;
 	fill(m, list + 4, 5);
 	sent.cdb[8] = erase ? 0 : sizeof(list);
@@ -495,6 +499,8 @@ static void model_start(struct model *m)
 	snprintf(m->folder, sizeof(m->folder), "%s/duotgt-model-XXXXXX", root);
 	assert_non_null(mkdtemp(m->folder));
 	snprintf(m->path, sizeof(m->path), "%s/disk", m->folder);
+	if (m->kind->encrypted)
+		crypt_kit_make();
 	cfg.backend = duotgt_backend_find(m->kind->backend);
 	cfg.params = (struct duotgt_backend_params){
 		.path = m->path, .size = DISK, .create = true, .thin = m->kind->thin};
@@ -502,6 +508,8 @@ static void model_start(struct model *m)
 	cfg.block_size = m->block;
 	cfg.max_transfer = MAX_TRANSFER;
 	cfg.state_dir = m->folder; /* for WRITE ATOMIC */
+	if (m->kind->encrypted)
+		crypt_kit_use(&cfg);
 	harness_start(&m->h);
 	m->lu = harness_map(&m->h, 0, &cfg);
 	harness_settle(&m->h);
@@ -511,6 +519,8 @@ static void model_start(struct model *m)
 static void model_stop(struct model *m)
 {
 	harness_stop(&m->h);
+	if (m->kind->encrypted)
+		crypt_kit_remove();
 	unlink(m->path);
 	assert_int_equal(rmdir(m->folder), 0); /* so no state was left behind */
 }
@@ -537,7 +547,8 @@ static void run(void **state)
 	m->kind = *state;
 	model_start(m);
 	alarm(600);
-	for (m->sequence = 0; m->sequence < SEQUENCES; m->sequence++) {
+	for (m->sequence = 0; m->sequence < (m->kind->encrypted ? SEQUENCES / 4 : SEQUENCES);
+	     m->sequence++) {
 		for (unsigned i = 0; i < COMMANDS; i++) {
 			unsigned c = below(m, sizeof(commands) / sizeof(commands[0]));
 
@@ -552,7 +563,9 @@ static void run(void **state)
 
 static struct kind ram = {"ram", "ram", false, 512}, thin_ram = {"thin ram", "ram", true, 4096},
 		   file = {"file", "file", false, 4096},
-		   thin_file = {"thin file", "file", true, 512};
+		   thin_file = {"thin file", "file", true, 512},
+		   secret = {"encrypted file", "file", true, 4096, true},
+		   secret_ram = {"encrypted RAM disk", "ram", false, 512, true};
 
 int main(void)
 {
@@ -561,6 +574,8 @@ int main(void)
 		{"on a thin RAM disk", run, NULL, NULL, &thin_ram},
 		{"on a file", run, NULL, NULL, &file},
 		{"on a thin file", run, NULL, NULL, &thin_file},
+		{"on an encrypted file", run, NULL, NULL, &secret},
+		{"on an encrypted RAM disk", run, NULL, NULL, &secret_ram},
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
