@@ -262,10 +262,12 @@ const struct cmd cmd_serve = {
 	.name = "serve",
 	.arguments = "SPEC...",
 	.summary = "serves files, devices or memory as LUN 0, 1, ... of one target",
-	.description = "SPEC: /path, file:/path, block:/dev/x, cdrom:/path, ram:SIZE or null:SIZE. "
-		       "Behind it, after a\n'?', direct=on goes around the page cache, "
-		       "removable=on makes a medium that can be ejected,\nkey-file=PATH encrypts "
-		       "(with --state-dir); with a ',' between them. SIZE: bytes, or with K, M, G, "
-		       "T, P (of 1024).",
+	.description =
+		"SPEC: /path, file:/path, block:/dev/x, cdrom:/path, ram:SIZE or null:SIZE. "
+		"Behind it, after a\n'?', direct=on goes around the page cache, "
+		"removable=on makes a medium that can be ejected,\nwrite-same-to-end=on lets a "
+		"WRITE SAME of 0 blocks go to the end, key-file=PATH\nencrypts (with "
+		"--state-dir); with a ',' between them. SIZE: bytes, or with K, M, G, "
+		"T, P (of 1024).",
 	.run = serve_run,
 };

@@ -228,6 +228,8 @@ static int parse_spec_option(const char *option, struct config_storage *storage)
 		{"direct=off", &storage->direct, false},
 		{"removable=on", &storage->removable, true},
 		{"removable=off", &storage->removable, false},
+		{"write-same-to-end=on", &storage->write_same_to_end, true},
+		{"write-same-to-end=off", &storage->write_same_to_end, false},
 	};
 
 	for (unsigned i = 0; i < G_N_ELEMENTS(known); i++) {
@@ -252,8 +254,8 @@ static int parse_spec_options(const char *options, struct config_storage *storag
 		if (known == 1)
 			continue;
 		snprintf(ret_error->text, sizeof(ret_error->text),
-			 "found the option %s, expected direct=on, direct=off, removable=on, "
-			 "removable=off or, once, key-file=PATH (a path with a '?' in it takes "
+			 "found the option %s, expected direct, removable or write-same-to-end "
+			 "with =on or =off or, once, key-file=PATH (a path with a '?' in it takes "
 			 "one more '?' at its end)",
 			 quote(*option).text);
 		r = known < 0 ? known : -EINVAL;
@@ -317,6 +319,11 @@ int config_parse_spec(const char *spec, struct config_storage *ret_storage,
 	if (r == 0 && storage.key_file && !config_can_encrypt(&storage)) {
 		snprintf(ret_error->text, sizeof(ret_error->text),
 			 "found key-file, expected none for %s", storage.type);
+		r = -EINVAL;
+	}
+	if (r == 0 && storage.write_same_to_end && config_is_cdrom(&storage)) {
+		snprintf(ret_error->text, sizeof(ret_error->text),
+			 "found write-same-to-end=on, expected none for cdrom");
 		r = -EINVAL;
 	}
 	if (config_is_cdrom(&storage)) {

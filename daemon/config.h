@@ -23,6 +23,7 @@ struct config_storage {
 	uint32_t block_size; /* bytes */
 	bool create;	     /* make the file when it is missing; size is set */
 	bool read_only, direct, thin, online, write_cache, removable;
+	bool write_same_to_end;	  /* 0 blocks are all up to the end */
 	bool both_front_ends;	  /* iSCSI and the kernel at the same time, without reservations */
 	bool has_protection;	  /* FORMAT UNIT can enable protection information */
 	unsigned protection_type; /* 0 to 3: what a new store of it is formatted with */
@@ -140,7 +141,7 @@ bool config_can_encrypt(const struct config_storage *storage);
 
 /*
  * "type:rest" or a path; options follow a '?', with a ',' between them: direct=on|off,
- * removable=on|off, key-file=PATH. Return: 0, -EINVAL with a text.
+ * removable=on|off, write-same-to-end=on|off, key-file=PATH. Return: 0, -EINVAL with a text.
  */
 int config_parse_spec(const char *spec, struct config_storage *ret_storage,
 		      struct config_error *ret_error);

@@ -38,6 +38,7 @@ const struct json_key storage_keys[] = {
 	{"deviceSize",        KEY_NUMBER, AT(storage_in, device_size), .max = INT64_MAX},
 	{"readOnly",          KEY_FLAG,   AT(storage_in, read_only)},
 	{"removable",         KEY_FLAG,   AT(storage_in, removable)},
+	{"writeSameToEnd",    KEY_FLAG,   AT(storage_in, to_end)},
 	{"direct",            KEY_FLAG,   AT(storage_in, direct)},
 	{"writeCache",        KEY_FLAG,   AT(storage_in, write_cache)},
 	{"uuid",              KEY_TEXT,   AT(storage_in, uuid)},

@@ -18,7 +18,7 @@ struct storage_in {
 	int64_t physical_shift, lowest_aligned;
 	const char *name, *path, *uuid;
 	int backend_type; /* an index of config_types */
-	int online, thin, enable_numa, read_only, direct, write_cache, removable, both;
+	int online, thin, enable_numa, read_only, direct, write_cache, removable, both, to_end;
 	json_t *protection, *encryption;
 };
 

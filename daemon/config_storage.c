@@ -146,6 +146,7 @@ static int storage_cdrom(struct build *build, const struct at *at, const struct 
 		{"readOnly", "true, or none, for a cdrom", in->read_only == 0},
 		{"removable", "true, or none, for a cdrom", in->removable == 0},
 		{"thinProvisioning", "none for a cdrom", in->thin == 1},
+		{"writeSameToEnd", "none for a cdrom", in->to_end == 1},
 	};
 
 	for (unsigned i = 0; i < G_N_ELEMENTS(rules); i++) {
@@ -223,6 +224,7 @@ static int build_storage(struct build *build, const struct at *at, json_t *objec
 	storage->thin = in.thin;
 	storage->direct = in.direct;
 	storage->write_cache = in.write_cache;
+	storage->write_same_to_end = in.to_end;
 	storage->both_front_ends = in.both;
 	storage->create =
 		strcmp(storage->type, "file") == 0 && storage->size && !storage->read_only;

@@ -102,6 +102,7 @@ int service_try_lu(const struct service *service, const struct config_storage *s
 		.online = storage->online,
 		.cdrom = config_is_cdrom(storage),
 		.removable = storage->removable,
+		.write_same_to_end = storage->write_same_to_end,
 		.physical_block = storage->physical_block,
 		.lowest_aligned = storage->lowest_aligned,
 		.numa_node = storage->numa_node,

@@ -143,6 +143,7 @@ static int publish_view(struct scsi_lu *lu, const struct scsi_lu_config *cfg)
 		.thin = cfg->thin && !cfg->cdrom && (lu->info.can_discard || lu->info.read_only),
 		.online = cfg->online,
 		.removable = cfg->removable || cfg->cdrom,
+		.write_same_to_end = cfg->write_same_to_end,
 		.device_type = cfg->cdrom ? DEVICE_CDROM : DEVICE_DISK,
 		.lowest_aligned = cfg->lowest_aligned,
 		.protection = lu->pi ? (uint8_t)pi_store_type(lu->pi) : PI_NONE,

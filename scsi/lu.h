@@ -46,6 +46,7 @@ struct scsi_lu_config {
 	bool online;		 /* else NOT READY */
 	bool cdrom;		 /* a CD/DVD-ROM: block_size 2048, read only, removable */
 	bool removable;		 /* the medium can be ejected and loaded */
+	bool write_same_to_end;	 /* not WSNZ: a WRITE SAME of 0 blocks goes to the end */
 	uint32_t physical_block; /* bytes, 2^n of block_size and more; 0: as the store says */
 	uint16_t lowest_aligned; /* LBA of the first block that begins a physical one */
 	int numa_node;		 /* whose buffers its tasks prefer, or SCSI_NODE_… */

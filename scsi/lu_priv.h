@@ -55,6 +55,7 @@ struct scsi_lu_view {
 	bool thin;		     /* LBPME: UNMAP is offered */
 	bool online;
 	bool removable;		 /* RMB: see scsi/medium.h */
+	bool write_same_to_end;	 /* WSNZ is 0 */
 	uint8_t device_type;	 /* enum scsi_device_type */
 	uint8_t protection;	 /* enum pi_type */
 	uint8_t op_devices;	 /* enum scsi_op_devices: what it is to the rows of commands */

@@ -43,7 +43,9 @@ enum scsi_step sbc_plan_write_same(struct scsi_task *task)
 		return step;
 	if ((sbc_flags(task) & UNMAP) && !view->thin)
 		return scsi_check_field(task, sbc_flags_at(task), UNMAP);
-	/* 0 blocks are none: WSNZ in page B0 */
+	/* 0 blocks are all up to the last one, or, with WSNZ in page B0, not allowed */
+	if (!task->n_blocks && view->write_same_to_end)
+		task->n_blocks = view->n_blocks - task->lba;
 	if (!task->n_blocks || task->n_blocks > SBC_WRITE_SAME_MAX_BLOCKS)
 		return scsi_refuse_length(task);
 	task->need_out = sbc_flags(task) & NDOB ? 0 : pi_use_of(task, PI_WRITES).unit;

@@ -77,7 +77,7 @@ static void vpd_block_limits(const struct scsi_task *task, struct bytes_out *out
 								       : OPTIMAL_TRANSFER_BYTES;
 	uint32_t granularity = lu->info.discard_granularity >> view->block_shift;
 
-	out_u8(out, WSNZ);
+	out_u8(out, view->write_same_to_end ? 0 : WSNZ);
 	out_u8(out, sbc_caw_max_blocks(lu));
 	out_be16(out, (uint16_t)(1u << sbc_physical_exponent(lu)));
 	out_be32(out, view->max_transfer >> view->block_shift);

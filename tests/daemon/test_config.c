@@ -32,7 +32,8 @@ static void every_key_arrives(void **state)
 		"\"file:/srv/a:b\", \"online\": false, \"thinProvisioning\": true, \"blockShift\": "
 		"12, \"enableNUMA\": true, \"numaNode\": 1, \"ioUringQueueDepth\": 4096, "
 		"\"protection\": {\"type\": 3}, "
-		"\"deviceSize\": 8192, \"readOnly\": true, \"direct\": true, \"writeCache\": "
+		"\"deviceSize\": 8192, \"readOnly\": true, \"writeSameToEnd\": true, \"direct\": "
+		"true, \"writeCache\": "
 		"false, "
 		"\"uuid\": \"00112233-4455-6677-8899-aabbccddeeff\"}, {\"deviceID\": 1, \"path\": "
 		"\"ram:1M\"}, {\"deviceID\": 2, \"path\": \"file:/dev/x\", \"backendType\": "
@@ -67,6 +68,8 @@ static void every_key_arrives(void **state)
 	assert_int_equal(s->block_size, 4096);
 	assert_true(s->read_only && s->direct && s->thin);
 	assert_false(s->online || s->write_cache || s->create);
+	assert_true(s->write_same_to_end);
+	assert_false(s[1].write_same_to_end);
 	assert_true(s->has_protection);
 	assert_int_equal(s->protection_type, 3);
 	assert_string_equal(s->protection_path, "/srv/a:b.pi");
@@ -463,6 +466,8 @@ static void specs(void **state)
 		{"ram:1G?removable=on,key-file=k", "ram", "", 1 << 30, false},
 		{"/a?key-file=", NULL, NULL, 0, false},
 		{"/a?key-file=a,key-file=b", NULL, NULL, 0, false},
+		{"/a?write-same-to-end=on,direct=on", "file", "/a", 0, true},
+		{"cdrom:/a?write-same-to-end=on", NULL, NULL, 0, false},
 		{"null:1G?key-file=k", NULL, NULL, 0, false},
 		{"cdrom:/a?key-file=k", NULL, NULL, 0, false},
 		{"delay:500:/a", "delay", "500:/a", 0, false},
@@ -489,6 +494,8 @@ static void specs(void **state)
 		assert_string_equal(storage.path, rows[i].path);
 		assert_int_equal(storage.size, rows[i].size);
 		assert_int_equal(storage.direct, rows[i].direct);
+		assert_int_equal(storage.write_same_to_end,
+				 strstr(rows[i].spec, "to-end=on") != NULL);
 		if (strstr(rows[i].spec, "key-file="))
 			assert_string_equal(storage.key_file,
 					    strstr(rows[i].spec, "key-file=") + 9);

@@ -30,6 +30,7 @@ FULL = {
          "blockShift": 9, "backendType": "file", "enableNUMA": True, "numaNode": 0,
          "ioUringQueueDepth": 64, "deviceSize": 1048576, "readOnly": False, "direct": False,
          "physicalBlockShift": 12, "lowestAlignedLBA": 7, "removable": True,
+         "writeSameToEnd": True,
          "writeCache": True, "uuid": "00112233-4455-6677-8899-aabbccddeeff",
          "bothFrontEnds": True,
          "protection": {"type": 2, "path": "/srv/a.tags"}},
@@ -145,6 +146,7 @@ BEYOND = [
     (("storages", 1), {"deviceID": 2, "path": "cdrom:/x", "readOnly": False}),
     (("storages", 1), {"deviceID": 2, "path": "cdrom:/x", "removable": False}),
     (("storages", 1), {"deviceID": 2, "path": "cdrom:/x", "thinProvisioning": True}),
+    (("storages", 1), {"deviceID": 2, "path": "cdrom:/x", "writeSameToEnd": True}),
 ]
 
 GOOD = [

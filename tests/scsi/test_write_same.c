@@ -226,6 +226,52 @@ static void limit(void **state)
 	harness_stop(&h);
 }
 
+/* With WSNZ 0: 0 blocks are all that there are from the LBA on, as far as page B0 allows. */
+static void to_the_end(void **state)
+{
+	static const uint64_t lbas[] = {0, 1, CAP - 513, CAP - 1};
+	static const uint8_t zeroes[512];
+	struct scsi_lu_config cfg = spy_config();
+	struct harness h;
+
+	(void)state;
+	cfg.thin = cfg.write_same_to_end = true;
+	harness_start(&h);
+	harness_map(&h, 0, &cfg);
+	harness_settle(&h);
+	assert_int_equal(SEND(&h, .cdb = {0x12, 1, 0xb0, 0, 64}, .expect_in = 64)->data[4] & 1, 0);
+	for (unsigned f = 0; f < 3; f++) {
+		for (unsigned i = 0; i < sizeof(lbas) / sizeof(lbas[0]); i++) {
+			memset(spy.data, 0xdd, SPY_SIZE);
+			memset(block, 0x21 + (int)i, sizeof(block));
+			assert_good(same(&h, forms[f], 0, lbas[i], 0));
+			assert_range(lbas[i], CAP - lbas[i], block);
+			memset(block, 0, sizeof(block));
+			assert_good(same(&h, forms[f], UNMAP, lbas[i], 0));
+			assert_range(lbas[i], CAP - lbas[i], zeroes);
+		}
+		assert_check(same(&h, forms[f], 0, CAP, 0), SENSE_LBA_OUT_OF_RANGE);
+	}
+	harness_stop(&h);
+	/* one block more than it may be, and then no more than that */
+	cfg = spy_config();
+	cfg.write_same_to_end = true;
+	spy.info.size = (SBC_WRITE_SAME_MAX_BLOCKS + 1) * UINT64_C(512);
+	spy.fail_kind = DUOTGT_IO_WRITE;
+	spy.fail_at = spy.info.size - 1;
+	spy.fail_res = -EIO;
+	harness_start(&h);
+	harness_map(&h, 0, &cfg);
+	harness_settle(&h);
+	assert_bad_field(same(&h, 10, 0, 0, 0), 7, -1);
+	assert_bad_field(same(&h, 16, 0, 0, 0), 10, -1);
+	assert_bad_field(same(&h, 32, 0, 0, 0), 28, -1);
+	assert_int_equal(spy.n[DUOTGT_IO_WRITE], 0);
+	assert_check(same(&h, 16, 0, SBC_WRITE_SAME_MAX_BLOCKS, 0), SENSE_WRITE_ERROR);
+	assert_int_equal(spy.offset, SBC_WRITE_SAME_MAX_BLOCKS * UINT64_C(512));
+	harness_stop(&h);
+}
+
 /* Half a block cannot be repeated, and two are a misunderstanding. */
 static void data_of_another_length(void **state)
 {
@@ -315,6 +361,7 @@ int main(void)
 		cmocka_unit_test(refused),
 		cmocka_unit_test(tags_are_refused),
 		cmocka_unit_test(limit),
+		cmocka_unit_test(to_the_end),
 		cmocka_unit_test(data_of_another_length),
 		cmocka_unit_test(errors_name_their_piece),
 		cmocka_unit_test(flushed_without_wce),
