@@ -25,6 +25,14 @@ static uint8_t field_of(const struct scsi_task *task)
 	return task->op->cdb_len == 6 ? 0 : sbc_flags(task) >> PROTECT_SHIFT;
 }
 
+void pi_trim_usage(const struct scsi_op *op, const struct scsi_lu *lu, uint8_t *usage)
+{
+	bool has_field = op->devices == ON_PROTECTED && op->cdb_len > 6;
+
+	if (has_field && lu && scsi_lu_view(lu)->protection == PI_TYPE_2)
+		usage[op->opcode == 0x7f ? 10 : 1] &= (uint8_t)~PROTECT;
+}
+
 /* EXPECTED INITIAL LOGICAL BLOCK REFERENCE TAG and what follows it. */
 static bool has_tags(const struct scsi_task *task)
 {

@@ -30,6 +30,13 @@ struct pi_use {
 /* The field's value can be; else SCSI_DONE with the answer. For plans, before the range is read. */
 enum scsi_step pi_judge(struct scsi_task *task, enum pi_table table);
 
+/*
+ * What of a row's usage bits (SCSI_CDB_MAX of them) a LU of type 2 does not honour: protect fields
+ * of commands without tags. They are there for pi_judge(), which has another answer for them than
+ * that a bit is reserved.
+ */
+void pi_trim_usage(const struct scsi_op *op, const struct scsi_lu *lu, uint8_t *usage);
+
 /* After the range has been read from the CDB. */
 struct pi_use pi_use_of(const struct scsi_task *task, enum pi_table table);
 

@@ -4,8 +4,10 @@
  * CODES and REPORT SUPPORTED TASK MANAGEMENT FUNCTIONS. Source: SPC-5 r22.
  */
 #include "scsi/op.h"
+#include "scsi/pi/protect.h"
 #include "scsi/spc/spc.h"
 #include <assert.h>
+#include <string.h>
 
 #define MAX_ROWS 256
 
@@ -75,7 +77,7 @@ static enum scsi_step report_all(struct scsi_task *task, bool timeouts)
 
 static enum scsi_step report_one(struct scsi_task *task, const struct scsi_op *op, bool timeouts)
 {
-	uint8_t buf[4 + SCSI_CDB_MAX + 12];
+	uint8_t buf[4 + SCSI_CDB_MAX + 12], usage[SCSI_CDB_MAX];
 	struct bytes_out out = bytes_out(buf, sizeof(buf));
 
 	out_zero(&out, 1);
@@ -86,7 +88,9 @@ static enum scsi_step report_one(struct scsi_task *task, const struct scsi_op *o
 	}
 	out_u8(&out, SUPPORTED | (timeouts ? CTDP_ONE : 0));
 	out_be16(&out, op->cdb_len);
-	out_bytes(&out, op->usage, op->cdb_len);
+	memcpy(usage, op->usage, sizeof(usage));
+	pi_trim_usage(op, task->lu, usage);
+	out_bytes(&out, usage, op->cdb_len);
 	if (timeouts)
 		out_timeouts(&out, op);
 	assert(!out.full);

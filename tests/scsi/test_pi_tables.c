@@ -390,6 +390,28 @@ static void play_all(struct harness *h, unsigned type, uint32_t block_size,
 		}
 }
 
+/* REPORT SUPPORTED OPERATION CODES has the field where the LU does not refuse it altogether. */
+static void assert_told(struct harness *h, unsigned type, const struct command *command)
+{
+	struct play p = {command, type, 1, 512, 0, false, false};
+	struct sent sent = {.out = out};
+	bool refused, told;
+	const struct answer *a;
+
+	fill_medium(&p);
+	sent.out_len = fill_out(&p, p.value);
+	sent.expect_in = sent.out_len ? 0 : N * UNIT_MAX;
+	make_cdb(&p, sent.cdb);
+	refused = harness_send(h, &sent)->code == SENSE_INVALID_OPCODE;
+	a = SEND(h, .cdb = {0xa3, 0x0c, 3, command->opcode, 0, command->sa, [9] = 64},
+		 .expect_in = 64);
+	assert_good(a);
+	told = (a->data[1] & 7) == 3 && a->data[4 + (command->opcode == 0x7f ? 10 : 1)] & 0xe0;
+	if (told == refused)
+		fail_msg("%s: type %u: %s", command->name, type,
+			 told ? "refused, but reported" : "not reported");
+}
+
 static char state_dir[] = "/tmp/test_pi_tables-XXXXXX";
 
 static void every_value(void **state)
@@ -408,6 +430,8 @@ static void every_value(void **state)
 		harness_settle(&h);
 		for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 			play_all(&h, type, sizes[s], &commands[i]);
+		for (unsigned i = 0; s == 0 && i < sizeof(commands) / sizeof(commands[0]); i++)
+			assert_told(&h, type, &commands[i]);
 		harness_stop(&h);
 	}
 }
