@@ -36,6 +36,8 @@ static void alua_free(struct config_alua *alua)
 static void target_fini(struct config_target *target)
 {
 	alua_free(target->alua);
+	for (unsigned i = 0; i < SCSI_N_SERVICES; i++)
+		free(target->addresses[i]);
 	for (unsigned i = 0; i < target->n_tpgs; i++)
 		free(target->tpgs[i].portals);
 	free(target->tpgs);

@@ -68,7 +68,8 @@ struct config_target {
 	struct config_lun *luns;
 	unsigned n_luns;
 	struct iscsi_limits limits;
-	struct config_alua *alua; /* NULL: one group of all portal groups */
+	char *addresses[SCSI_N_SERVICES]; /* URIs, by enum scsi_service; NULL: none */
+	struct config_alua *alua;	  /* NULL: one group of all portal groups */
 };
 
 /* Devices of the kernel's TCMU that are found and served without tcmu-runner. */

@@ -34,6 +34,10 @@ int build_encryption(struct build *build, const struct at *up, json_t *object_or
 int build_alua(struct build *build, const struct at *up, json_t *object_or_null,
 	       struct config_target *target);
 
+/* iscsitargets{}.managementAddresses. */
+int build_addresses(struct build *build, const struct at *up, json_t *object_or_null,
+		    struct config_target *target);
+
 /* A decimal number in the one way to write it: two spellings of one would be a duplicate. */
 bool build_number_key(const char *text, uint32_t min, uint32_t max, uint32_t *ret_number);
 

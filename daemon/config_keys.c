@@ -70,6 +70,20 @@ const struct json_key target_keys[] = {
 	{"luns",       KEY_OBJECT, AT(target_in, luns), .required = true},
 	{"parameters", KEY_OBJECT, AT(target_in, parameters)},
 	{"alua",       KEY_OBJECT, AT(target_in, alua)},
+	{"managementAddresses", KEY_OBJECT, AT(target_in, addresses)},
+	{0},
+};
+
+const struct json_key address_keys[] = {
+	{"unspecified",          KEY_TEXT, AT(addresses_in, uris[SERVICE_UNSPECIFIED])},
+	{"storageConfiguration", KEY_TEXT, AT(addresses_in, uris[SERVICE_STORAGE_CONFIGURATION])},
+	{"diagnostics",          KEY_TEXT, AT(addresses_in, uris[SERVICE_DIAGNOSTICS])},
+	{"status",               KEY_TEXT, AT(addresses_in, uris[SERVICE_STATUS])},
+	{"logging",              KEY_TEXT, AT(addresses_in, uris[SERVICE_LOGGING])},
+	{"codeDownload",         KEY_TEXT, AT(addresses_in, uris[SERVICE_CODE_DOWNLOAD])},
+	{"copyService",          KEY_TEXT, AT(addresses_in, uris[SERVICE_COPY])},
+	{"administrativeConfiguration", KEY_TEXT,
+	 AT(addresses_in, uris[SERVICE_ADMINISTRATIVE_CONFIGURATION])},
 	{0},
 };
 
@@ -147,6 +161,7 @@ const struct json_section config_sections[] = {
 	{"iscsiportals[]", portal_keys},
 	{"iscsitargets{}", target_keys},
 	{"iscsitargets{}.parameters", parameter_keys},
+	{"iscsitargets{}.managementAddresses", address_keys},
 	{"iscsitargets{}.alua", alua_keys},
 	{"iscsitargets{}.alua.groups{}", alua_group_keys},
 	{"tcmu", tcmu_keys},

@@ -37,7 +37,11 @@ struct portal_in {
 };
 
 struct target_in {
-	json_t *tpgts, *luns, *parameters, *alua;
+	json_t *tpgts, *luns, *parameters, *alua, *addresses;
+};
+
+struct addresses_in {
+	const char *uris[SCSI_N_SERVICES]; /* by enum scsi_service, as their keys */
 };
 
 struct alua_in {
@@ -76,6 +80,6 @@ struct memory_in {
 };
 
 extern const struct json_key top_keys[], storage_keys[], portal_keys[], target_keys[],
-	parameter_keys[], protection_keys[], encryption_keys[], alua_keys[], alua_group_keys[],
-	tcmu_keys[], performance_keys[], memory_keys[];
+	parameter_keys[], protection_keys[], encryption_keys[], address_keys[], alua_keys[],
+	alua_group_keys[], tcmu_keys[], performance_keys[], memory_keys[];
 extern const char *const engine_names[]; /* by enum engine_kind */

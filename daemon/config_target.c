@@ -271,6 +271,8 @@ static int build_target(struct build *build, const struct at *at, json_t *object
 	}
 	if (r == 0)
 		r = build_alua(build, at, in.alua, target);
+	if (r == 0)
+		r = build_addresses(build, at, in.addresses, target);
 	if (r == 0) {
 		target->iqn = strdup(name);
 		r = target->iqn ? 0 : -ENOMEM;

@@ -101,6 +101,14 @@ static bool same_alua(const struct config_alua *a, const struct config_alua *b)
 	return true;
 }
 
+static bool same_addresses(const struct config_target *a, const struct config_target *b)
+{
+	for (unsigned i = 0; i < SCSI_N_SERVICES; i++)
+		if (g_strcmp0(a->addresses[i], b->addresses[i]) != 0)
+			return false;
+	return true;
+}
+
 static const struct config_target *find_target(const struct config *config, const char *iqn)
 {
 	for (unsigned i = 0; i < config->n_targets; i++)
@@ -133,6 +141,9 @@ static int judge_fixed_parts(const struct reload *reload)
 			return refuse("iscsitargets: %s is gone, which takes a restart", a->iqn);
 		if (!same_tpgs(a, b) || !same_limits(&a->limits, &b->limits))
 			return refuse("%s: a change of tpgts or parameters takes a restart",
+				      a->iqn);
+		if (!same_addresses(a, b))
+			return refuse("%s: a change of managementAddresses takes a restart",
 				      a->iqn);
 		if (!same_alua(a->alua, b->alua))
 			return refuse("%s: a change of alua takes a restart, but for states of "

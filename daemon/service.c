@@ -205,6 +205,8 @@ static int make_target(struct service *service, const struct config_target *aske
 	if (r == 0)
 		r = set_alua(target, asked->alua);
 	if (r == 0)
+		r = scsi_target_set_addresses(target, asked->addresses);
+	if (r == 0)
 		r = iscsi_server_add_target(service->server, target, &asked->limits);
 	for (unsigned g = 0; g < asked->n_tpgs; g++)
 		for (unsigned p = 0; r == 0 && p < asked->tpgs[g].n_portals; p++)

@@ -117,6 +117,27 @@ DEFINE_SCOPED(struct scsi_target *, scsi_target_unref)
 struct scsi_target *scsi_target_ref(struct scsi_target *target);
 const char *scsi_target_name(const struct scsi_target *target);
 
+/* SERVICE TYPE in VPD page 85. Source: SPC-5 r22, Management Network Addresses VPD page. */
+enum scsi_service {
+	SERVICE_UNSPECIFIED,
+	SERVICE_STORAGE_CONFIGURATION,
+	SERVICE_DIAGNOSTICS,
+	SERVICE_STATUS,
+	SERVICE_LOGGING,
+	SERVICE_CODE_DOWNLOAD,
+	SERVICE_COPY,
+	SERVICE_ADMINISTRATIVE_CONFIGURATION,
+	SCSI_N_SERVICES,
+};
+
+#define SCSI_SERVICE_URI_MAX 1020 /* characters */
+
+/*
+ * Where the target's services are, as URIs by enum scsi_service; NULL: it has none such. Before the
+ * first nexus. Return: 0 or -ENOMEM.
+ */
+int scsi_target_set_addresses(struct scsi_target *target, char *const uris[SCSI_N_SERVICES]);
+
 struct scsi_mapping {
 	uint32_t lun; /* below 16384 */
 	struct scsi_lu *lu;

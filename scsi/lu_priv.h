@@ -150,10 +150,11 @@ struct scsi_map {
 struct scsi_target {
 	atomic_uint refs;
 	char *name;
-	struct scsi_alua *alua;		/* its ports and their groups: scsi/alua/alua.h */
-	_Atomic(struct scsi_map *) map; /* the newest; changed under the lock */
-	pthread_mutex_t lock;		/* before a LU's, when both are needed */
-	struct list nexuses;		/* struct scsi_nexus.target_node */
+	struct scsi_alua *alua;		  /* its ports and their groups: scsi/alua/alua.h */
+	char *addresses[SCSI_N_SERVICES]; /* VPD page 85; NULL: none */
+	_Atomic(struct scsi_map *) map;	  /* the newest; changed under the lock */
+	pthread_mutex_t lock;		  /* before a LU's, when both are needed */
+	struct list nexuses;		  /* struct scsi_nexus.target_node */
 };
 
 struct scsi_nexus {

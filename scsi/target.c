@@ -104,9 +104,23 @@ void scsi_target_unref(struct scsi_target *target)
 	scsi_copy_forget(target);
 	scsi_map_unref(target->map);
 	scsi_alua_free(target->alua);
+	for (unsigned i = 0; i < SCSI_N_SERVICES; i++)
+		free(target->addresses[i]);
 	pthread_mutex_destroy(&target->lock);
 	free(target->name);
 	free(target);
+}
+
+int scsi_target_set_addresses(struct scsi_target *target, char *const uris[SCSI_N_SERVICES])
+{
+	for (unsigned i = 0; i < SCSI_N_SERVICES; i++) {
+		if (!uris[i])
+			continue;
+		target->addresses[i] = strdup(uris[i]);
+		if (!target->addresses[i])
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 const char *scsi_target_name(const struct scsi_target *target)

@@ -35,16 +35,17 @@ static const struct vpd_page {
 	vpd_build *build;
 	size_t (*room)(const struct scsi_task *task); /* when VPD_USUAL may be too little */
 } vpd_pages[] = {
-	{0x00, true, vpd_supported},		 /* Supported VPD Pages */
-	{0x80, false, vpd_serial},		 /* Unit Serial Number */
-	{0x83, true, vpd_identification},	 /* Device Identification */
-	{0x86, false, vpd_extended},		 /* Extended INQUIRY Data */
-	{0x87, false, vpd_mode_policy},		 /* Mode Page Policy */
-	{0x88, true, vpd_ports, vpd_ports_room}, /* SCSI Ports */
-	{0x8f, false, copy_vpd},		 /* Third-Party Copy */
-	{0xb0, false, vpd_block_limits},	 /* Block Limits */
-	{0xb1, false, vpd_characteristics},	 /* Block Device Characteristics */
-	{0xb2, false, vpd_provisioning},	 /* Logical Block Provisioning */
+	{0x00, true, vpd_supported},		     /* Supported VPD Pages */
+	{0x80, false, vpd_serial},		     /* Unit Serial Number */
+	{0x83, true, vpd_identification},	     /* Device Identification */
+	{0x85, true, vpd_network, vpd_network_room}, /* Management Network Addresses */
+	{0x86, false, vpd_extended},		     /* Extended INQUIRY Data */
+	{0x87, false, vpd_mode_policy},		     /* Mode Page Policy */
+	{0x88, true, vpd_ports, vpd_ports_room},     /* SCSI Ports */
+	{0x8f, false, copy_vpd},		     /* Third-Party Copy */
+	{0xb0, false, vpd_block_limits},	     /* Block Limits */
+	{0xb1, false, vpd_characteristics},	     /* Block Device Characteristics */
+	{0xb2, false, vpd_provisioning},	     /* Logical Block Provisioning */
 };
 
 #define OF_DEVICE_TYPE 0xb0 /* from here on pages are what the device type makes of them */
@@ -52,6 +53,8 @@ static const struct vpd_page {
 
 static bool offered(const struct vpd_page *page, const struct scsi_task *task)
 {
+	if (page->build == vpd_network && !vpd_network_offered(task->nexus->target))
+		return false;
 	if (page->build == vpd_ports && task->nexus->foreign & SCSI_FOREIGN_PORT)
 		return false;
 	if (!task->lu)

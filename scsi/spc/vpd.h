@@ -13,5 +13,10 @@ size_t vpd_ports_room(const struct scsi_task *task); /* bytes that vpd_ports() t
 /* Those of page 83 that name the LU itself, the preferred one first. */
 void spc_out_designators(struct bytes_out *out, const struct scsi_lu *lu);
 
+/* vpd_network.c */
+vpd_build vpd_network;
+size_t vpd_network_room(const struct scsi_task *task);
+bool vpd_network_offered(const struct scsi_target *target); /* whether there is an address */
+
 /* vpd_features.c */
 vpd_build vpd_extended, vpd_mode_policy;

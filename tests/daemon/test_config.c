@@ -47,7 +47,8 @@ static void every_key_arrives(void **state)
 		"{\"InitialR2T\": \"Yes\", \"ImmediateData\": false, \"MaxBurstLength\": 1024, "
 		"\"FirstBurstLength\": 512, \"MaxRecvDataSegmentLength\": 16384, "
 		"\"MaxOutstandingR2T\": 2, \"DefaultTime2Wait\": 3, \"DefaultTime2Retain\": 4, "
-		"\"HeaderDigest\": \"CRC32C\", \"DataDigest\": \"CRC32C,None\"}}}, "
+		"\"HeaderDigest\": \"CRC32C\", \"DataDigest\": \"CRC32C,None\"}, "
+		"\"managementAddresses\": {\"status\": \"http://a\"}}}, "
 		"\"performance\": "
 		"{\"enableNUMA\": true, \"enableIoUring\": false, \"ioUringQueueDepth\": 64, "
 		"\"numaBufferPoolSize\": 32, \"numaBufferSize\": 65536, \"reactors\": 3, "
@@ -101,6 +102,8 @@ static void every_key_arrives(void **state)
 
 	assert_int_equal(config->n_targets, 1);
 	assert_string_equal(t->iqn, "iqn.2026-11.org.example:a");
+	assert_string_equal(t->addresses[SERVICE_STATUS], "http://a");
+	assert_null(t->addresses[SERVICE_LOGGING]);
 	assert_int_equal(t->n_tpgs, 2);
 	assert_int_equal(t->tpgs[0].tag, 2);
 	assert_int_equal(t->tpgs[0].portals[0], 1);

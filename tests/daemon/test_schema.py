@@ -47,7 +47,12 @@ FULL = {
             "DataDigest": "CRC32C,None"},
         "alua": {
             "groups": {"10": {"state": "active/non-optimized", "preferred": True, "tpgts": [1]}},
-            "implicit": True, "explicit": True, "hook": "/usr/bin/true"}}},
+            "implicit": True, "explicit": True, "hook": "/usr/bin/true"},
+        "managementAddresses": {
+            "unspecified": "https://a.example.org/", "storageConfiguration": "ssh://10.0.0.1",
+            "diagnostics": "https://[fe80::1]/x?y=z#a", "status": "snmp://a", "logging": "a:b",
+            "codeDownload": "https://a", "copyService": "https://a",
+            "administrativeConfiguration": "https://a"}}},
     "tcmu": {"reservations": "duotgt", "alua": "lio", "paths": False, "replies": True},
     "performance": {
         "enableNUMA": True, "enableIoUring": False, "ioUringQueueDepth": 64,
@@ -67,6 +72,8 @@ PLACES = {
     "iscsitargets{}": (("iscsitargets", IQN), SCHEMA["$defs"]["target"]),
     "iscsitargets{}.parameters": (("iscsitargets", IQN, "parameters"),
                                   SCHEMA["$defs"]["parameters"]),
+    "iscsitargets{}.managementAddresses": (("iscsitargets", IQN, "managementAddresses"),
+                                           SCHEMA["$defs"]["managementAddresses"]),
     "iscsitargets{}.alua": (("iscsitargets", IQN, "alua"), SCHEMA["$defs"]["alua"]),
     "iscsitargets{}.alua.groups{}": (("iscsitargets", IQN, "alua", "groups", "10"),
                                      SCHEMA["$defs"]["aluaGroup"]),
@@ -112,6 +119,9 @@ BAD = [
     (("iscsitargets", IQN, "alua", "groups", "10", "state"), "transitioning"),
     (("iscsitargets", IQN, "alua"), {"groups": {"1": {"tpgts": [1]}}, "implicit": False}),
     (("iscsitargets", IQN, "alua", "hook"), "true"),
+    (("iscsitargets", IQN, "managementAddresses"), {}),
+    *((("iscsitargets", IQN, "managementAddresses", "status"), uri)
+      for uri in ("", "a", ":a", "1a:b", "a:", "a:b c", "a:\u00e4", "a:" + "b" * 1019)),
     (("performance", "numaBufferSize"), 100000), (("performance", "numaBufferPoolSize"), 15),
     (("memory", "limit"), 33554431), (("memory", "limit"), "64M"),
 ]
@@ -172,6 +182,7 @@ GOOD = [
     (("iscsitargets", "NAA.0123456789abcdef0123456789ABCDEF"), FULL["iscsitargets"][IQN]),
     (("iscsitargets", "iqn.2026-11.org.example:\u00e4\u3042"), FULL["iscsitargets"][IQN]),
     (("iscsitargets", IQN, "luns", "16383"), 2), (("iscsitargets", IQN, "luns", "1"), 1),
+    (("iscsitargets", IQN, "managementAddresses", "status"), "a:" + "b" * 1018),
     (("iscsitargets", IQN, "parameters"), {}), (("performance",), {}),
     (("performance", "numaBufferPoolSize"), 0), (("performance", "numaBufferPoolSize"), 16),
 ]

@@ -377,3 +377,15 @@ def physical_blocks_are_as_configured(place):
         data = login(daemon.server).command(READ_CAPACITY_16, read_len=32).data
         equal(data[13], 3, "physical exponent")
         equal(struct.unpack(">H", data[14:16])[0] & 0x3FFF, 7, "lowest aligned LBA")
+
+
+@promise
+def an_initiator_is_told_where_to_manage(place):
+    config = servers.classic_config([(place.image(MIB), MIB)])
+    target = next(iter(config["iscsitargets"].values()))
+    target["managementAddresses"] = {"storageConfiguration": "https://storage.example.org/"}
+    with place.daemon(config) as server:
+        session = login(server)
+        data = session.command(inquiry(255, page=0x85), read_len=255).data
+        equal(data[4:8], bytes([0x41, 0, 0, 32]), "the descriptor")
+        equal(data[8:], b"https://storage.example.org/\0\0\0\0", "its address")

@@ -46,6 +46,49 @@ static void extended_inquiry(void **state)
 	harness_stop(&h);
 }
 
+/* A descriptor for each service that has an address, which ends with a zero, and at a word. */
+static void management_addresses(void **state)
+{
+	static const uint8_t page[] = {
+		0x00, 0x85, 0, 32, /* header */
+		0x41, 0,    0, 12, 'h', 't', 't', 'p', ':', '/', '/', 'a', 0,	0,   0,	  0,
+		0x47, 0,    0, 12, 's', 's', 'h', ':', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 0,
+	};
+	char *const uris[SCSI_N_SERVICES] = {
+		[SERVICE_STORAGE_CONFIGURATION] = "http://a",
+		[SERVICE_ADMINISTRATIVE_CONFIGURATION] = "ssh:bcdefgh",
+	};
+	char longest[SCSI_SERVICE_URI_MAX + 1];
+	char *all[SCSI_N_SERVICES];
+	const struct answer *a;
+
+	(void)state;
+	start(NULL, 0);
+	assert_check(SEND(&h, .cdb = {0x12, 1, 0x85, 0, 64}, .expect_in = 64),
+		     SENSE_INVALID_FIELD_IN_CDB);
+	a = vpd(0x00);
+	assert_null(memchr(a->data + 4, 0x85, a->len - 4));
+	assert_int_equal(scsi_target_set_addresses(h.target, uris), 0);
+	a = vpd(0x85);
+	assert_int_equal(a->len, sizeof(page));
+	assert_memory_equal(a->data, page, sizeof(page));
+	a = vpd(0x00);
+	assert_non_null(memchr(a->data + 4, 0x85, a->len - 4));
+	/* it is the target's: also where there is no LU */
+	assert_int_equal(SEND(&h, .lun = 9, .cdb = {0x12, 1, 0x85, 0, 64}, .expect_in = 64)->in_len,
+			 sizeof(page));
+	harness_stop(&h);
+	/* the most that there can be */
+	memset(longest, 'x', sizeof(longest) - 1);
+	longest[sizeof(longest) - 1] = 0;
+	for (unsigned i = 0; i < SCSI_N_SERVICES; i++)
+		all[i] = longest;
+	start(NULL, 0);
+	assert_int_equal(scsi_target_set_addresses(h.target, all), 0);
+	assert_int_equal(vpd(0x85)->len, 4 + SCSI_N_SERVICES * (4 + SCSI_SERVICE_URI_MAX + 4));
+	harness_stop(&h);
+}
+
 /* V_SUP is the store's. */
 static void no_volatile_cache(void **state)
 {
@@ -208,10 +251,15 @@ static void paths(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(extended_inquiry),	     cmocka_unit_test(no_volatile_cache),
-		cmocka_unit_test(luns_changed_is_told_once), cmocka_unit_test(mode_page_policy),
-		cmocka_unit_test(all_ports_of_the_target),   cmocka_unit_test(a_port_at_least),
-		cmocka_unit_test(very_many_ports),	     cmocka_unit_test(paths),
+		cmocka_unit_test(management_addresses),
+		cmocka_unit_test(extended_inquiry),
+		cmocka_unit_test(no_volatile_cache),
+		cmocka_unit_test(luns_changed_is_told_once),
+		cmocka_unit_test(mode_page_policy),
+		cmocka_unit_test(all_ports_of_the_target),
+		cmocka_unit_test(a_port_at_least),
+		cmocka_unit_test(very_many_ports),
+		cmocka_unit_test(paths),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
