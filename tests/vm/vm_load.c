@@ -187,6 +187,6 @@ int main(int argc, char **argv)
 		printf("%llu operations, %llu flushes\n", (unsigned long long)done,
 		       (unsigned long long)flushes);
 	else
-		printf("%.0f\n", (double)done * 1e9 / (double)(now_ns() - begun));
+		printf("%.1f\n", (double)done * 1e9 / (double)(now_ns() - begun));
 	return failed;
 }
