@@ -6,7 +6,7 @@
 #define TX_ENOUGH (32 << 10) /* bytes queued, past which no more data is made */
 
 /* Task management functions and flags of byte 1 */
-enum { ABORT_TASK = 1, LU_RESET = 5 };
+enum { ABORT_TASK = 1, CLEAR_ACA = 3, LU_RESET = 5 };
 enum { CMD_READS = 0x40, CMD_WRITES = 0x20, ATTR_SIMPLE = 1 };
 enum { DATA_STATUS = 0x01, RESIDUAL_UNDER = 0x02, RESIDUAL_OVER = 0x04 };
 
@@ -78,7 +78,8 @@ void command_send(struct initiator *ini, struct command *cmd)
 	bool writes = cmd->kind == CMD_WRITE;
 	uint32_t immediate = writes ? plan_unsolicited(ini, cmd) : 0;
 
-	bhs.b[1] = ATTR_SIMPLE;
+	aca_prepare(ini, cmd);
+	bhs.b[1] = cmd->attr ? cmd->attr : ATTR_SIMPLE;
 	if (!cmd->n_bursts)
 		bhs.b[1] |= BHS_FINAL;
 	if (writes)
@@ -300,19 +301,32 @@ static void take_response(struct initiator *ini, const struct iscsi_bhs *bhs, co
 
 /* ---- task management ---- */
 
-void abort_send(struct initiator *ini, struct command *cmd)
+static void manage(struct initiator *ini, uint8_t function, const struct command *cmd)
 {
 	struct iscsi_bhs bhs = {{OP_TMF_REQ}};
 
 	ini->tmf_itt = initiator_itt(ini);
 	ini->tmf_ref = cmd ? cmd->itt : ISCSI_RESERVED_TAG;
-	bhs.b[1] = BHS_FINAL | (cmd ? ABORT_TASK : LU_RESET);
+	bhs.b[1] = BHS_FINAL | function;
 	bhs_set_itt(&bhs, ini->tmf_itt);
 	bhs_set_ttt(&bhs, ini->tmf_ref); /* Referenced Task Tag */
 	if (cmd)
 		be32_put(bhs.b + 32, cmd->cmdsn);
 	initiator_number(ini, &bhs, true);
 	initiator_send(ini, &bhs, NULL, 0);
+}
+
+void abort_send(struct initiator *ini, struct command *cmd)
+{
+	if (!cmd)
+		aca_resetting(ini, true);
+	manage(ini, cmd ? ABORT_TASK : LU_RESET, cmd);
+}
+
+void clear_aca_send(struct initiator *ini)
+{
+	aca_clearing(ini);
+	manage(ini, CLEAR_ACA, NULL);
 }
 
 /* What it was about will not be answered any more, and can do nothing any more. */
@@ -327,8 +341,14 @@ static void take_tmf_response(struct initiator *ini, const struct iscsi_bhs *bhs
 		return;
 	}
 	ini->tmf_itt = ISCSI_RESERVED_TAG;
-	if (ref == ISCSI_RESERVED_TAG)
+	if (ini->clearing_aca) {
+		aca_cleared(ini);
+		return;
+	}
+	if (ref == ISCSI_RESERVED_TAG) {
 		ini->world->counts.resets++;
+		aca_resetting(ini, false);
+	}
 	list_for_each (cmd, &ini->commands, struct command, node)
 		if (ref == ISCSI_RESERVED_TAG || cmd->itt == ref) {
 			ini->world->counts.aborts++;

@@ -8,6 +8,7 @@
  *	initiator.c	a connection: PDUs out, PDUs in, digests, sequence numbers
  *	negotiation.c	the login phase
  *	command.c	SCSI commands and their data, task management, pings
+ *	aca.c		auto contingent allegiance: what it may be told, and when
  *	player.c	what to do next, and judging what came of it
  */
 #include "iscsi/pdu.h"
@@ -60,7 +61,15 @@ struct command {
 	struct burst bursts[INITIATOR_R2TS + 1];
 	unsigned n_bursts;
 	bool abort_sent;
+	uint8_t attr; /* task attribute; 0: SIMPLE */
+	bool naca;
+	unsigned aca;	 /* which ACA was in force when it was sent; 0: none that is certain */
+	unsigned resets; /* world->resets_sent then */
+	bool waits;	 /* its data were not all there when the last ACA began */
 };
+
+/* Whether an ACA is in force for the nexus, as far as its initiator can know. */
+enum aca_state { ACA_NONE, ACA_PERHAPS, ACA_IN_FORCE };
 
 /* A write whose connection is gone: it may still land, until the next login has been granted. */
 struct limbo {
@@ -128,6 +137,14 @@ struct initiator {
 	struct list limbo;	      /* struct limbo.node */
 	uint64_t scan_next, scan_end; /* blocks to be read one after the other */
 	bool want_flush;
+
+	/* aca.c's */
+	enum aca_state aca;
+	unsigned n_acas, n_naca; /* so far; commands with NACA that are under way */
+	unsigned aca_resets;	 /* world->resets_sent when the last one began */
+	unsigned cleared_aca;	 /* the last one when CLEAR ACA was sent */
+	bool clearing_aca, aca_command;
+	bool resetting; /* counted in world->n_resetting */
 };
 
 /* initiator.c */
@@ -157,7 +174,22 @@ void full_feature_pdu(struct initiator *ini, const struct iscsi_bhs *bhs, const 
 		      uint32_t len);
 void ping_send(struct initiator *ini);
 void abort_send(struct initiator *ini, struct command *cmd); /* NULL: LOGICAL UNIT RESET */
+void clear_aca_send(struct initiator *ini);
 void logout_send(struct initiator *ini);
+
+/* aca.c */
+void aca_prepare(struct initiator *ini, struct command *cmd); /* before it is sent */
+void aca_send_fault(struct initiator *ini);		      /* a command with NACA that fails */
+/* Whether an answer other than GOOD is no surprise. */
+bool aca_explains(const struct initiator *ini, const struct command *cmd,
+		  const struct reply *reply);
+void aca_command_done(struct initiator *ini, const struct command *cmd, const struct reply *reply);
+bool aca_wants_clear(struct initiator *ini);
+void aca_resetting(struct initiator *ini, bool yes); /* LOGICAL UNIT RESET, likewise */
+void aca_clearing(struct initiator *ini);	     /* CLEAR ACA is sent, and answered */
+void aca_cleared(struct initiator *ini);
+void aca_nexus_lost(struct initiator *ini);
+void aca_nexus_new(struct initiator *ini);
 
 /* player.c */
 void player_init(struct initiator *ini);

@@ -28,7 +28,8 @@ void player_kick(struct initiator *ini)
 bool player_idle(const struct initiator *ini)
 {
 	return ini->phase == INI_FULL && !ini->budget && !ini->n_commands && !ini->want_flush &&
-	       ini->scan_next == ini->scan_end && ini->tmf_itt == ISCSI_RESERVED_TAG;
+	       ini->aca == ACA_NONE && ini->scan_next == ini->scan_end &&
+	       ini->tmf_itt == ISCSI_RESERVED_TAG;
 }
 
 void player_scan(struct initiator *ini, bool flush)
@@ -164,6 +165,8 @@ static void send_any(struct initiator *ini)
 		send_read(ini, lba, n);
 	} else if (dice < 93) {
 		send_flush(ini, ini_chance(ini, 500));
+	} else if (ini_chance(ini, 150)) {
+		aca_send_fault(ini);
 	} else {
 		send_other(ini);
 	}
@@ -175,10 +178,12 @@ static void send_any(struct initiator *ini)
 static void judge_failure(struct initiator *ini, const struct command *cmd,
 			  const struct reply *reply)
 {
-	bool expected = ini->world->faults &&
-			(reply->status == BUSY ||
-			 (reply->status == CHECK_CONDITION &&
-			  (reply->key == MEDIUM_ERROR || reply->key == DATA_PROTECT)));
+	bool expected = aca_explains(ini, cmd, reply);
+
+	expected |= ini->world->faults &&
+		    (reply->status == BUSY ||
+		     (reply->status == CHECK_CONDITION &&
+		      (reply->key == MEDIUM_ERROR || reply->key == DATA_PROTECT)));
 
 	if (reply->status == CHECK_CONDITION && reply->key == UNIT_ATTENTION)
 		return;
@@ -234,7 +239,8 @@ static void flush_done(struct initiator *ini, const struct command *cmd, const s
 	if (reply->status == GOOD)
 		oracle_flushed(world->oracle, cmd->begun, to_sector(world, cmd->lba),
 			       to_sector(world, n));
-	if (!ini->budget && ini->scan_next == ini->scan_end && reply->key != UNIT_ATTENTION)
+	if (!ini->budget && ini->scan_next == ini->scan_end && reply->key != UNIT_ATTENTION &&
+	    (reply->key || reply->status == GOOD))
 		ini->want_flush = false;
 }
 
@@ -271,6 +277,7 @@ void player_done(struct initiator *ini, struct command *cmd, const struct reply 
 		ini->world->counts.failures += reply->key && reply->key != UNIT_ATTENTION;
 		judge_failure(ini, cmd, reply);
 	}
+	aca_command_done(ini, cmd, reply);
 	if (cmd->kind == CMD_WRITE)
 		write_done(ini, cmd, reply);
 	else if (reply->answered && cmd->kind == CMD_READ)
@@ -292,6 +299,7 @@ void player_logged_in(struct initiator *ini)
 	ini->world->counts.logins++;
 	if (ini->terms.header_digest && ini->terms.data_digest)
 		ini->world->counts.digest_logins++;
+	aca_nexus_new(ini);
 	/* RFC 7143 6.3.5: the session of before has ended, and all its tasks with it. */
 	while ((node = list_pop_front(&ini->limbo))) {
 		struct limbo *limbo = list_entry(node, struct limbo, node);
@@ -308,6 +316,7 @@ void player_down(struct initiator *ini)
 	world_say(ini->world, "%u: down with %u commands", ini->index, ini->n_commands);
 	if (ini->n_commands)
 		ini->world->counts.losses++;
+	aca_nexus_lost(ini);
 	list_for_each (cmd, &ini->commands, struct command, node) {
 		if (cmd->kind == CMD_WRITE)
 			limbo_add(ini, cmd);
@@ -345,6 +354,10 @@ static bool disturb(struct initiator *ini)
 
 	if (may_abort && lost) {
 		abort_send(ini, lost);
+		return true;
+	}
+	if (may_abort && aca_wants_clear(ini)) {
+		clear_aca_send(ini);
 		return true;
 	}
 	if (ini->world->quiet)

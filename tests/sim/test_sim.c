@@ -347,11 +347,11 @@ static int run_seeds(uint64_t first, uint64_t n, const struct options *options)
 	       " R2Ts, %" PRIu64 " unsolicited bursts, %" PRIu64 " Data-Ins,\n%" PRIu64
 	       " logins (%" PRIu64 " with digests), %" PRIu64 " lost connections, %" PRIu64
 	       " aborts, %" PRIu64 " resets, %" PRIu64 " pings, %" PRIu64 " failures, %" PRIu64
-	       " crashes\n",
+	       " crashes, %" PRIu64 " ACAs, %" PRIu64 " commands in them\n",
 	       n, n_failed, counts.commands, counts.sectors_checked, counts.flushes,
 	       counts.fua_writes, counts.r2ts, counts.unsolicited, counts.data_ins, counts.logins,
 	       counts.digest_logins, counts.losses, counts.aborts, counts.resets, counts.pings,
-	       counts.failures, counts.crashes);
+	       counts.failures, counts.crashes, counts.acas, counts.aca_commands);
 	for (size_t i = 0; n >= 100 && i < sizeof(counts) / sizeof(uint64_t); i++)
 		if (!((const uint64_t *)&counts)[i]) {
 			fprintf(stderr, "count %zu is 0: these runs do not test what they should\n",

@@ -8,6 +8,7 @@
 struct world_counts {
 	uint64_t commands, sectors_checked, flushes, fua_writes, r2ts, unsolicited, data_ins;
 	uint64_t logins, digest_logins, losses, aborts, resets, pings, failures, crashes;
+	uint64_t acas, aca_commands;
 };
 
 struct world {
@@ -21,6 +22,10 @@ struct world {
 	bool quiet;	       /* no disconnects and aborts any more */
 	bool verbose;
 	uint64_t flush_failed; /* the oracle's time when one was answered so; 0: none */
+	unsigned resets_sent;  /* LOGICAL UNIT RESETs, of all initiators */
+	unsigned n_resetting;  /* of which that many may still come */
+	unsigned n_acas;       /* initiators for which an ACA may be in force */
+	uint64_t aca_ended_ns; /* when there was one less, last */
 	char verdict[512];     /* empty: all is well */
 	struct world_counts counts;
 };
