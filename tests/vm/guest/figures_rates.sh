@@ -4,7 +4,7 @@
 # round all of them before the next round begins, so that what else the machine does hits all alike.
 
 seconds=2
-rounds=3
+rounds=5
 loads=('read 1 4096' 'read 16 4096' 'write 16 4096' 'read 4 1048576' 'write 4 1048576')
 
 # loop_over NUMBER DEVICE: a disk of tcm_loop, printed
