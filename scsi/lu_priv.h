@@ -26,8 +26,9 @@ struct scsi_mode {
 	bool descriptor_sense; /* D_SENSE */
 	bool swp;	       /* SWP: no writing, though the store could */
 	bool tas;	       /* TAS: TASK ABORTED for what another nexus has aborted */
-	bool separate_sets;    /* TST 001b: a task set for each I_T nexus, not one for all */
-	enum scsi_qerr qerr;   /* QERR */
+	bool rwwp;	     /* RWWP: no writes without protection information where there is any */
+	bool separate_sets;  /* TST 001b: a task set for each I_T nexus, not one for all */
+	enum scsi_qerr qerr; /* QERR */
 	struct scsi_space_mode space;
 };
 
@@ -48,6 +49,7 @@ struct scsi_lu_view {
 	bool descriptor_sense; /* D_SENSE */
 	bool swp;	       /* SWP: write protection beside read_only */
 	bool tas;	       /* TAS */
+	bool rwwp;	       /* RWWP */
 	bool separate_sets;    /* TST */
 	enum scsi_qerr qerr;
 	struct scsi_space_mode space;

@@ -3,9 +3,9 @@
  * The protect fields. GRD_CHK, APP_CHK and REF_CHK in VPD page 86 are one, so a field is checked
  * wherever the tables ask for it and it is known what it has to be: the guard always; the reference
  * tag of type 1, from the LBA; both tags of type 2 in commands of 32 bytes, from the CDB; no tag of
- * type 3. ATO is one in the control mode page. Where the tables let a device server choose whether
- * to check data-out, this one does.
- * Source: SBC-4 r22, READ (10), WRITE (10), VERIFY (10), ORWRITE (16): their tables of the field.
+ * type 3. ATO is one in the control mode page, RWWP is what MODE SELECT has made it. Where the
+ * tables let a device server choose whether to check data-out, this one does. Source: SBC-4 r22,
+ * READ (10), WRITE (10), VERIFY (10), ORWRITE (16): their tables of the field.
  */
 #include "scsi/pi/protect.h"
 #include "scsi/lu_priv.h"
@@ -39,12 +39,23 @@ static bool has_tags(const struct scsi_task *task)
 	return task->cdb[0] == 0x7f && task->op->sa != ORWRITE_32;
 }
 
+/* RWWP: writes bring their tuples, or are refused. Source: SPC-5 r22, Control mode page. */
+static enum scsi_step judge_without(struct scsi_task *task, enum pi_table table)
+{
+	const struct scsi_lu_view *view = scsi_lu_view(task->lu);
+
+	if (!view->protection || !view->rwwp || (table != PI_WRITES && table != PI_ORS))
+		return SCSI_READY;
+	return task->op->cdb_len == 6 ? scsi_check(task, SENSE_INVALID_FIELD_IN_CDB)
+				      : scsi_check_field(task, sbc_flags_at(task), PROTECT);
+}
+
 enum scsi_step pi_judge(struct scsi_task *task, enum pi_table table)
 {
 	uint8_t field = field_of(task), last = table == PI_READS ? 4 : 5;
 
 	if (!field)
-		return SCSI_READY;
+		return judge_without(task, table);
 	if (scsi_lu_view(task->lu)->protection == PI_TYPE_2 && !has_tags(task))
 		return scsi_check(task, SENSE_INVALID_OPCODE);
 	if (field > last)

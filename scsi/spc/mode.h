@@ -28,7 +28,7 @@ struct mode_page {
 /* In the order that they are returned in: ascending. */
 extern const struct mode_page mode_pages[];
 
-#define N_MODE_PAGES 10
+#define N_MODE_PAGES 11
 #define MODE_PAGE_MAX (4 + 64)				 /* a page with its header */
 #define MODE_MAX (8 + 16 + N_MODE_PAGES * MODE_PAGE_MAX) /* all there is to MODE SENSE (10) */
 

@@ -70,9 +70,10 @@ enum {
 	UNRESTRICTED_REORDERING = 0x10, /* byte 1 */
 	QERR = 0x06,
 	QERR_SHIFT = 1,
-	SWP = 0x08, /* byte 2 */
-	TAS = 0x40, /* byte 3 */
-	ATO = 0x80, /* likewise: application tags are the initiator's */
+	SWP = 0x08,  /* byte 2 */
+	TAS = 0x40,  /* byte 3 */
+	ATO = 0x80,  /* likewise: application tags are the initiator's */
+	RWWP = 0x10, /* likewise */
 
 	TCMOS = 0x04, /* 0A/01, byte 0: the clock of the host sets the timestamp, */
 	SCSIP = 0x02, /* and SET TIMESTAMP takes precedence */
@@ -80,6 +81,9 @@ enum {
 };
 
 static const uint8_t control_mask[0x0a] = {TST_SEPARATE | D_SENSE, QERR, SWP, TAS};
+
+/* Of LUs that can have protection information. */
+static const uint8_t protected_mask[0x0a] = {TST_SEPARATE | D_SENSE, QERR, SWP, TAS | RWWP};
 
 static void page_control(const struct mode_source *from, uint8_t *body)
 {
@@ -89,7 +93,7 @@ static void page_control(const struct mode_source *from, uint8_t *body)
 		  (mode->separate_sets ? TST_SEPARATE : 0);
 	body[1] = (uint8_t)(UNRESTRICTED_REORDERING | mode->qerr << QERR_SHIFT);
 	body[2] = mode->swp ? SWP : 0;
-	body[3] = (mode->tas ? TAS : 0) | (from->lu->pi ? ATO : 0);
+	body[3] = (mode->tas ? TAS : 0) | (mode->rwwp ? RWWP : 0) | (from->lu->pi ? ATO : 0);
 }
 
 static void apply_control(struct scsi_mode *mode, const uint8_t *body)
@@ -99,6 +103,12 @@ static void apply_control(struct scsi_mode *mode, const uint8_t *body)
 	mode->qerr = (enum scsi_qerr)((body[1] & QERR) >> QERR_SHIFT);
 	mode->swp = body[2] & SWP;
 	mode->tas = body[3] & TAS;
+}
+
+static void apply_protected(struct scsi_mode *mode, const uint8_t *body)
+{
+	apply_control(mode, body);
+	mode->rwwp = body[3] & RWWP;
 }
 
 /* QERR 10b is reserved. */
@@ -174,7 +184,10 @@ const struct mode_page mode_pages[] = {
 	{0x01, 0, 0x0a, page_recovery, recovery_mask, apply_recovery, sbc_space_is_known},
 	{0x02, 0, 0x0e, page_empty},
 	{0x08, 0, 0x12, page_caching, caching_mask, apply_caching},
-	{0x0a, 0, 0x0a, page_control, control_mask, apply_control, .wrong = wrong_control},
+	{0x0a, 0, 0x0a, page_control, control_mask, apply_control, sbc_cannot_protect,
+	 wrong_control},
+	{0x0a, 0, 0x0a, page_control, protected_mask, apply_protected, sbc_can_protect,
+	 wrong_control},
 	{0x0a, 0x01, 0x1c, page_control_extension},
 	{0x1a, 0, 0x26, page_empty},
 	{0x1c, 0, 0x0a, page_exceptions},

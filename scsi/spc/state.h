@@ -45,6 +45,7 @@ static inline struct scsi_mode scsi_mode_of(const struct scsi_lu_view *view)
 		.descriptor_sense = view->descriptor_sense,
 		.swp = view->swp,
 		.tas = view->tas,
+		.rwwp = view->rwwp,
 		.separate_sets = view->separate_sets,
 		.qerr = view->qerr,
 		.space = view->space,
@@ -57,6 +58,7 @@ static inline void scsi_mode_put(struct scsi_lu_view *view, const struct scsi_mo
 	view->descriptor_sense = mode->descriptor_sense;
 	view->swp = mode->swp;
 	view->tas = mode->tas;
+	view->rwwp = mode->rwwp;
 	view->separate_sets = mode->separate_sets;
 	view->qerr = mode->qerr;
 	view->space = mode->space;
@@ -65,9 +67,10 @@ static inline void scsi_mode_put(struct scsi_lu_view *view, const struct scsi_mo
 static inline bool scsi_mode_same(const struct scsi_mode *a, const struct scsi_mode *b)
 {
 	return a->write_cache == b->write_cache && a->descriptor_sense == b->descriptor_sense &&
-	       a->swp == b->swp && a->tas == b->tas && a->separate_sets == b->separate_sets &&
-	       a->qerr == b->qerr && a->space.quiet == b->space.quiet &&
-	       a->space.off == b->space.off && a->space.count == b->space.count;
+	       a->swp == b->swp && a->tas == b->tas && a->rwwp == b->rwwp &&
+	       a->separate_sets == b->separate_sets && a->qerr == b->qerr &&
+	       a->space.quiet == b->space.quiet && a->space.off == b->space.off &&
+	       a->space.count == b->space.count;
 }
 
 /* "<uuid>.<kind>", the name of one of the LU's files in state_dir. */

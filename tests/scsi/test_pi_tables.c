@@ -412,6 +412,53 @@ static void assert_told(struct harness *h, unsigned type, const struct command *
 			 told ? "refused, but reported" : "not reported");
 }
 
+/* With RWWP, each that writes and brings no tuples is refused, with a pointer at its field. */
+static void writes_without(void **state)
+{
+	/* header; control page: D_SENSE and the like as they are, ATO and RWWP */
+	uint8_t list[4 + 12] = {0, 0, 0, 0, 0x0a, 0x0a, 2, 0x10, 0, 0x80};
+	unsigned type = *(const unsigned *)*state;
+	struct harness h;
+
+	pi_kit_reset();
+	pi_kit_start(&h, type, 512);
+	for (unsigned on = 0; on < 2; on++) {
+		list[9] = on ? 0x90 : 0x80;
+		assert_good(SEND(&h, .cdb = {0x15, 0x10, [4] = sizeof(list)}, .out = list,
+				 .out_len = sizeof(list)));
+		assert_int_equal(
+			SEND(&h, .cdb = {0x1a, 0x08, 0x0a, 0, 64}, .expect_in = 64)->data[4 + 5],
+			list[9]);
+		for (unsigned i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+			struct play p = {&commands[i], type, 0, 512, 0, false, false};
+			enum what what = commands[i].what;
+			struct sent sent = {.out = out};
+			const struct answer *a;
+
+			if (what == ATOMICS || (commands[i].opcode == 0x7f && type != 2 &&
+						commands[i].sa != 0x0e)) /* not there */
+				continue;
+			fill_medium(&p);
+			sent.out_len = fill_out(&p, 0);
+			sent.expect_in = sent.out_len ? 0 : N * UNIT_MAX;
+			make_cdb(&p, sent.cdb);
+			a = harness_send(&h, &sent);
+			if (on && (what == WRITES || what == SAMES || what == CAWS || what == ORS))
+				assert_bad_field(a, commands[i].opcode == 0x7f ? 10 : 1, 7);
+			else
+				assert_good(a);
+		}
+		if (on)
+			assert_check(
+				SEND(&h, .cdb = {0x0a, 0, 0, 5, 1}, .out = out, .out_len = 512),
+				SENSE_INVALID_FIELD_IN_CDB);
+	}
+	/* the LU is formatted without: nothing to reject */
+	assert_good(SEND(&h, .cdb = {0x04}));
+	assert_good(SEND(&h, .cdb = {0x0a, 0, 0, 5, 1}, .out = out, .out_len = 512));
+	harness_stop(&h);
+}
+
 static char state_dir[] = "/tmp/test_pi_tables-XXXXXX";
 
 static void every_value(void **state)
@@ -479,6 +526,9 @@ int main(void)
 		cmocka_unit_test_prestate(every_value, &types[0]),
 		cmocka_unit_test_prestate(every_value, &types[1]),
 		cmocka_unit_test_prestate(every_value, &types[2]),
+		cmocka_unit_test_prestate(writes_without, &types[0]),
+		cmocka_unit_test_prestate(writes_without, &types[1]),
+		cmocka_unit_test_prestate(writes_without, &types[2]),
 		cmocka_unit_test(type_0_refuses),
 	};
 
