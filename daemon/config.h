@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #define CONFIG_REACTORS_MAX 1024
+#define CONFIG_BACKGROUND_MIN (1 << 20) /* so that work in the background can be stopped soon */
 #define CONFIG_MEMORY_MIN (32 << 20)
 #define CONFIG_POOL_BUFFERS_MIN 16 /* fewer could not hold one large command beside small ones */
 
@@ -31,6 +32,7 @@ struct config_storage {
 	char *key_file;		  /* of encryption; NULL: it is not encrypted */
 	uint32_t physical_block;  /* bytes; 0: as the store says */
 	uint16_t lowest_aligned;  /* LBA */
+	uint64_t background_rate; /* bytes in a second; 0: any */
 	int numa_node;		  /* or SCSI_NODE_… */
 	uint8_t uuid[16];
 	bool has_uuid; /* else made from the store's path, the host and the device id */

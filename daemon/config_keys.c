@@ -38,6 +38,7 @@ const struct json_key storage_keys[] = {
 	{"deviceSize",        KEY_NUMBER, AT(storage_in, device_size), .max = INT64_MAX},
 	{"readOnly",          KEY_FLAG,   AT(storage_in, read_only)},
 	{"removable",         KEY_FLAG,   AT(storage_in, removable)},
+	{"backgroundBytesPerSecond", KEY_NUMBER, AT(storage_in, background_rate), .max = INT64_MAX},
 	{"writeSameToEnd",    KEY_FLAG,   AT(storage_in, to_end)},
 	{"direct",            KEY_FLAG,   AT(storage_in, direct)},
 	{"writeCache",        KEY_FLAG,   AT(storage_in, write_cache)},

@@ -15,7 +15,7 @@ struct top_in {
 
 struct storage_in {
 	int64_t device_id, block_shift, numa_node, queue_depth, device_size;
-	int64_t physical_shift, lowest_aligned;
+	int64_t physical_shift, lowest_aligned, background_rate;
 	const char *name, *path, *uuid;
 	int backend_type; /* an index of config_types */
 	int online, thin, enable_numa, read_only, direct, write_cache, removable, both, to_end;

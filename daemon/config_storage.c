@@ -111,6 +111,7 @@ static int storage_judge(struct build *build, const struct at *at, const struct 
 {
 	const struct at shift = {.up = at, .key = "blockShift"},
 			direct = {.up = at, .key = "direct"};
+	const struct at rate = {.up = at, .key = "backgroundBytesPerSecond"};
 	const struct at node = {.up = at, .key = "numaNode"}, uuid = {.up = at, .key = "uuid"};
 
 	if (in->block_shift && in->block_shift < 9)
@@ -119,6 +120,10 @@ static int storage_judge(struct build *build, const struct at *at, const struct 
 	if (in->direct == 1 && !config_type_has_path(storage->type))
 		return reader_bad(&build->reader, &direct,
 				  "found true, expected it for file, block and cdrom only");
+	if (in->background_rate && in->background_rate < CONFIG_BACKGROUND_MIN)
+		return reader_bad(&build->reader, &rate,
+				  "found %" PRId64 ", expected 0 or at least %d",
+				  in->background_rate, CONFIG_BACKGROUND_MIN);
 	if (in->numa_node >= 0 && in->enable_numa == ABSENT)
 		return reader_bad(&build->reader, &node,
 				  "found %d, expected \"enableNUMA\": true beside it",
@@ -225,6 +230,7 @@ static int build_storage(struct build *build, const struct at *at, json_t *objec
 	storage->direct = in.direct;
 	storage->write_cache = in.write_cache;
 	storage->write_same_to_end = in.to_end;
+	storage->background_rate = (uint64_t)in.background_rate;
 	storage->both_front_ends = in.both;
 	storage->create =
 		strcmp(storage->type, "file") == 0 && storage->size && !storage->read_only;

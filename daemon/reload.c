@@ -177,6 +177,7 @@ static const char *fixed_difference(const struct config_storage *a, const struct
 		{"thinProvisioning", a->thin != b->thin},
 		{"writeCache", a->write_cache != b->write_cache},
 		{"removable", a->removable != b->removable},
+		{"backgroundBytesPerSecond", a->background_rate != b->background_rate},
 		{"writeSameToEnd", a->write_same_to_end != b->write_same_to_end},
 		{"protection", !same_protection(a, b)},
 		{"encryption", g_strcmp0(a->key_file, b->key_file) != 0},

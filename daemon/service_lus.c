@@ -106,6 +106,7 @@ int service_try_lu(const struct service *service, const struct config_storage *s
 		.physical_block = storage->physical_block,
 		.lowest_aligned = storage->lowest_aligned,
 		.numa_node = storage->numa_node,
+		.background_rate = storage->background_rate,
 		.no_reservations = storage->both_front_ends,
 		.state_dir = service->state_dir,
 		.protection = protection_of(storage),

@@ -170,6 +170,7 @@ int scsi_lu_new(const struct scsi_lu_config *cfg, struct scsi_lu **ret_lu, char 
 	list_init(&lu->itls);
 	memcpy(lu->uuid, cfg->uuid, sizeof(lu->uuid));
 	lu->no_reservations = cfg->no_reservations;
+	lu->background_rate = cfg->background_rate;
 	lu->name = strdup(cfg->name);
 	lu->state_dir = cfg->state_dir ? strdup(cfg->state_dir) : NULL;
 	if (!lu->name || (cfg->state_dir && !lu->state_dir))

@@ -38,20 +38,21 @@ struct scsi_lu_config {
 	const char *name; /* of the storage, for messages */
 	const struct duotgt_backend_ops *backend;
 	struct duotgt_backend_params params;
-	uint8_t uuid[16];	 /* identity: serial, NAA and EUI are made from it */
-	uint32_t block_size;	 /* 512 to 4096, 2^n */
-	uint32_t max_transfer;	 /* bytes of one command; a multiple of block_size */
-	bool write_cache;	 /* WCE */
-	bool thin;		 /* LBPME, where the back end can discard */
-	bool online;		 /* else NOT READY */
-	bool cdrom;		 /* a CD/DVD-ROM: block_size 2048, read only, removable */
-	bool removable;		 /* the medium can be ejected and loaded */
-	bool write_same_to_end;	 /* not WSNZ: a WRITE SAME of 0 blocks goes to the end */
-	uint32_t physical_block; /* bytes, 2^n of block_size and more; 0: as the store says */
-	uint16_t lowest_aligned; /* LBA of the first block that begins a physical one */
-	int numa_node;		 /* whose buffers its tasks prefer, or SCSI_NODE_… */
-	bool no_reservations;	 /* neither kind is offered, whoever asks */
-	const char *state_dir;	 /* for APTPL, saved pages, …; NULL: such state is not offered */
+	uint8_t uuid[16];	  /* identity: serial, NAA and EUI are made from it */
+	uint32_t block_size;	  /* 512 to 4096, 2^n */
+	uint32_t max_transfer;	  /* bytes of one command; a multiple of block_size */
+	bool write_cache;	  /* WCE */
+	bool thin;		  /* LBPME, where the back end can discard */
+	bool online;		  /* else NOT READY */
+	bool cdrom;		  /* a CD/DVD-ROM: block_size 2048, read only, removable */
+	bool removable;		  /* the medium can be ejected and loaded */
+	bool write_same_to_end;	  /* not WSNZ: a WRITE SAME of 0 blocks goes to the end */
+	uint32_t physical_block;  /* bytes, 2^n of block_size and more; 0: as the store says */
+	uint16_t lowest_aligned;  /* LBA of the first block that begins a physical one */
+	int numa_node;		  /* whose buffers its tasks prefer, or SCSI_NODE_… */
+	uint64_t background_rate; /* bytes a second of FORMAT UNIT and SANITIZE; 0: any */
+	bool no_reservations;	  /* neither kind is offered, whoever asks */
+	const char *state_dir;	  /* for APTPL, saved pages, …; NULL: such state is not offered */
 	struct scsi_protection_config protection;
 	struct scsi_encryption_config encryption;
 };

@@ -90,6 +90,7 @@ struct scsi_lu {
 	atomic_uint barred;	  /* the sense code that keeps commands from the medium; 0: none */
 	atomic_uint job_progress; /* of 65536 */
 	atomic_bool job_exit_allowed; /* after a failure */
+	uint64_t background_rate;     /* bytes that a job writes in a second, at most; 0: any */
 	pthread_cond_t job_ended;
 	/* space of a thin LU: scsi/sbc/provisioning.c */
 	_Atomic(uint64_t) space_check_ns; /* when to look again */

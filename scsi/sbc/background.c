@@ -16,6 +16,7 @@
 #define PIECE (1u << 20)
 #define DISCARD_PIECE (64u << 20)
 #define PIECE_ALIGN 4096u /* so that it can go around the page cache */
+#define NS_PER_S 1e9
 #define RETRY_NS (10 * UINT64_C(1000000))
 
 enum { MAX_TRIES = 500 }; /* of one piece, when the system is short of memory */
@@ -57,7 +58,8 @@ struct scsi_job {
 	struct iovec iov;
 	struct engine_op work; /* PHASE_REKEY, PHASE_LOOK, PHASE_FORGET */
 	struct engine_post step;
-	struct engine_timer retry;
+	struct engine_timer later; /* the next step: what is tried again, or goes slower */
+	uint64_t due_ns;	   /* of the next write, by the LU's background_rate */
 };
 
 /* ---- the end ---- */
@@ -371,11 +373,28 @@ static bool may_be_tried_again(const struct scsi_job *job)
 	return job->phase != PHASE_FLUSH && job->phase != PHASE_SETTLE;
 }
 
+/* The step after a write: at once, or so much later that no more is written than is allowed. */
+static void pace(struct scsi_job *job, uint64_t n_written)
+{
+	uint64_t rate = job->lu->background_rate, now = engine_now(job->engine);
+
+	if (rate) {
+		job->due_ns = job->due_ns > now ? job->due_ns : now;
+		job->due_ns += (uint64_t)((double)n_written * NS_PER_S / (double)rate);
+	}
+	if (job->due_ns > now)
+		engine_timer_set(job->engine, &job->later, job->due_ns);
+	else
+		job_next_step(job);
+}
+
 static void step_ended(struct scsi_job *job, int res)
 {
+	uint64_t n_written = job->phase == PHASE_WRITE ? job->len : 0;
+
 	if ((res == -EAGAIN || res == -ENOMEM) && ++job->n_tries < MAX_TRIES &&
 	    may_be_tried_again(job)) {
-		engine_timer_set(job->engine, &job->retry, engine_now(job->engine) + RETRY_NS);
+		engine_timer_set(job->engine, &job->later, engine_now(job->engine) + RETRY_NS);
 		return;
 	}
 	job->n_tries = 0;
@@ -383,6 +402,8 @@ static void step_ended(struct scsi_job *job, int res)
 		job_last_step(job, res);
 	} else if (advance(job)) {
 		job_last_step(job, 0);
+	} else if (n_written) {
+		pace(job, n_written);
 	} else {
 		job_next_step(job);
 	}
@@ -412,9 +433,9 @@ static void work_done(struct engine_op *op, int res)
 	step_ended(container_of(op, struct scsi_job, work), res);
 }
 
-static void retry_fire(struct engine_timer *timer)
+static void later_fire(struct engine_timer *timer)
 {
-	job_next_step(container_of(timer, struct scsi_job, retry));
+	job_next_step(container_of(timer, struct scsi_job, later));
 }
 
 /* ---- the start ---- */
@@ -454,7 +475,7 @@ static struct scsi_job *job_new(struct scsi_task *task, const struct sbc_wipe *w
 	job->stable.settled = io_settled;
 	job->work.done = work_done;
 	job->step.run = job_step;
-	job->retry.fire = retry_fire;
+	job->later.fire = later_fire;
 	assert(wipe->pattern_len || gives_back(job));
 	if (job->piece)
 		fill_piece(job->piece, wipe, view->block_size);

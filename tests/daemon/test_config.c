@@ -32,7 +32,8 @@ static void every_key_arrives(void **state)
 		"\"file:/srv/a:b\", \"online\": false, \"thinProvisioning\": true, \"blockShift\": "
 		"12, \"enableNUMA\": true, \"numaNode\": 1, \"ioUringQueueDepth\": 4096, "
 		"\"protection\": {\"type\": 3}, "
-		"\"deviceSize\": 8192, \"readOnly\": true, \"writeSameToEnd\": true, \"direct\": "
+		"\"deviceSize\": 8192, \"readOnly\": true, \"writeSameToEnd\": true, "
+		"\"backgroundBytesPerSecond\": 2000000, \"direct\": "
 		"true, \"writeCache\": "
 		"false, "
 		"\"uuid\": \"00112233-4455-6677-8899-aabbccddeeff\"}, {\"deviceID\": 1, \"path\": "
@@ -70,6 +71,8 @@ static void every_key_arrives(void **state)
 	assert_true(s->read_only && s->direct && s->thin);
 	assert_false(s->online || s->write_cache || s->create);
 	assert_true(s->write_same_to_end);
+	assert_int_equal(s->background_rate, 2000000);
+	assert_int_equal(s[1].background_rate, 0);
 	assert_false(s[1].write_same_to_end);
 	assert_true(s->has_protection);
 	assert_int_equal(s->protection_type, 3);

@@ -90,6 +90,29 @@ static void erases(void **state)
 	harness_stop(&h);
 }
 
+/* Not before its time: a bound that holds on a slow machine, too. */
+static void no_faster_than_allowed(void **state)
+{
+	enum { RATE = 4 << 20 };
+	static const uint8_t list[5] = {2, 0, 0, 1, 7};
+	struct scsi_lu_config cfg = spy_config();
+	struct harness h;
+	uint64_t begun;
+
+	(void)state;
+	cfg.background_rate = RATE;
+	harness_start(&h);
+	harness_map(&h, 0, &cfg);
+	harness_settle(&h);
+	begun = engine_now(h.engine);
+	assert_good(sanitize(&h, OVERWRITE, list, sizeof(list)));
+	assert_int_equal(spy.n[DUOTGT_IO_WRITE], 2);
+	assert_true(engine_now(h.engine) - begun >= UINT64_C(1000000000) * 2 * SPY_SIZE / RATE);
+	memset(disk, 7, SPY_SIZE);
+	assert_memory_equal(spy.data, disk, SPY_SIZE);
+	harness_stop(&h);
+}
+
 /* A RAM disk with a volatile cache, and what it is asked for. */
 static const struct duotgt_backend_ops *ram;
 static unsigned n_written, n_discarded;
@@ -452,6 +475,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(overwrites),
+		cmocka_unit_test(no_faster_than_allowed),
 		cmocka_unit_test(erases),
 		cmocka_unit_test(erases_what_is_stored),
 		cmocka_unit_test(refused),
