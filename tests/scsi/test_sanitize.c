@@ -460,6 +460,7 @@ static void ends_with_the_service(void **state)
 
 	(void)state;
 	start_large(&h);
+	h.lus[0]->background_rate = 64 << 20; /* it is not done before it can be stopped */
 	assert_good(sanitize(&h, OVERWRITE | IMMED, zeroes, 5));
 	ended = false;
 	assert_int_equal(pthread_create(&thread, NULL, turn_loop, &h), 0);
