@@ -77,6 +77,16 @@ test_rates() { # at most 900 s
 		done
 	done
 	show
+	echo "a process that reads or writes such a file itself, 1 MiB at a time, MB/s:" \
+		"$(copies /dev/shm/takeover /dev/null), $(copies /dev/zero /dev/shm/takeover)"
+}
+
+# copies FROM TO: what has to cross the border of user space on the way, and does not for fileio
+copies() {
+	for ((i = 0; i < rounds; i++)); do
+		dd if="$1" of="$2" bs=1M count=64 conv=notrunc 2>&1 |
+			awk '/copied/ { printf "%.0f\n", $1 / $(NF - 3) / 1e6 }'
+	done | median
 }
 
 # show: medians, and what they are to the takeover's
