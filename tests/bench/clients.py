@@ -42,7 +42,7 @@ class ClientFailed(Exception):
     pass
 
 
-def timed(argv, server, cpus=None, patience=60):
+def timed(argv, server, cpus=None, patience=20):
     """Runs a client; returns (its output, CPU ns of the target, CPU s of the client)."""
     before = cpu_ns(server.pid)
     with on(cpus or CLIENT_CPUS):
@@ -75,7 +75,7 @@ def iscsi_perf(server, load, seconds):
     seconds = max(1, round(seconds))
     argv = ["iscsi-perf", "-m", str(load["depth"]), "-b", str(load["block"] // 512), "-r",
             "-t", str(seconds), server.urls[0]]
-    output, target_ns, client_s = timed(argv, server)
+    output, target_ns, client_s = timed(argv, server, patience=20 + 2 * seconds)
     found = re.findall(r"iops average (\d+)", output)
     if not found or int(found[-1]) == 0:
         raise ClientFailed(f"iscsi-perf against {server.name} did nothing:\n{output}")
@@ -105,7 +105,7 @@ def bench_load(server, load, seconds, cpus=None):
             "--warmup", "0.2", "--depth", str(load["depth"]), "--block", str(load["block"]),
             "--read", str(load["read"]), "--sessions", str(load.get("sessions", 1)),
             "--target-pid", str(server.pid), *load.get("options", ()), server.urls[0]]
-    told = json.loads(timed(argv, server, cpus)[0])
+    told = json.loads(timed(argv, server, cpus, 20 + 2 * seconds)[0])
     latency = told["latency_us"]
     return result(told["iops"], load["block"], told["target_us_per_io"], told["client_us_per_io"],
                   told["client_load"], p50=latency["p50"], p99=latency["p99"],
