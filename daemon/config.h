@@ -54,7 +54,7 @@ struct config_tpg {
 struct config_alua {
 	struct scsi_alua_group *groups; /* by id; each owns its ports */
 	unsigned n_groups;
-	bool implicit, explicit_too;
+	bool implicit, explicit_too, referrals;
 	char *hook; /* NULL: none */
 };
 

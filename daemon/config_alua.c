@@ -122,6 +122,7 @@ static int build_rest(struct build *build, const struct at *at, const struct alu
 				  quote(in->hook).text);
 	alua->implicit = in->implicit;
 	alua->explicit_too = in->explicit_too;
+	alua->referrals = in->referrals;
 	alua->hook = in->hook ? strdup(in->hook) : NULL;
 	return in->hook && !alua->hook ? -ENOMEM : 0;
 }

@@ -92,6 +92,7 @@ const struct json_key alua_keys[] = {
 	{"groups",   KEY_OBJECT, AT(alua_in, groups), .required = true},
 	{"implicit", KEY_FLAG,   AT(alua_in, implicit)},
 	{"explicit", KEY_FLAG,   AT(alua_in, explicit_too)},
+	{"referrals", KEY_FLAG,  AT(alua_in, referrals)},
 	{"hook",     KEY_TEXT,   AT(alua_in, hook)},
 	{0},
 };

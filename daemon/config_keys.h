@@ -46,7 +46,7 @@ struct addresses_in {
 
 struct alua_in {
 	json_t *groups;
-	int implicit, explicit_too;
+	int implicit, explicit_too, referrals;
 	const char *hook;
 };
 

@@ -185,6 +185,7 @@ static int set_alua(struct scsi_target *target, const struct config_alua *alua)
 		.n_groups = alua ? alua->n_groups : 0,
 		.implicit = alua && alua->implicit,
 		.explicit_too = alua && alua->explicit_too,
+		.referrals = alua && alua->referrals,
 		.hook = alua ? alua->hook : NULL,
 	};
 

@@ -184,6 +184,7 @@ struct scsi_alua_config {
 	unsigned n_groups;
 	bool implicit;	   /* states change by scsi_target_set_group() */
 	bool explicit_too; /* and by SET TARGET PORT GROUPS */
+	bool referrals;	   /* R_SUP: REPORT REFERRALS and VPD page B3 are offered */
 	const char *hook;  /* absolute path; run as HOOK TARGET GROUP STATE; NULL: none */
 };
 

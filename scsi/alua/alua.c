@@ -139,6 +139,7 @@ int scsi_target_set_alua(struct scsi_target *target, const struct scsi_alua_conf
 	alua->configured = true;
 	alua->implicit = cfg->implicit;
 	alua->explicit_too = cfg->explicit_too;
+	alua->referrals = cfg->referrals;
 	alua->hook = cfg->hook ? strdup(cfg->hook) : NULL;
 	r = !alua->groups || (cfg->hook && !alua->hook) ? -ENOMEM : fill(alua, cfg);
 	if (r < 0) {

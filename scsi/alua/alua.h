@@ -32,6 +32,7 @@ struct scsi_alua {
 	struct scsi_port *ports; /* by rel; those of the configuration, present or not */
 	unsigned n_ports;
 	bool configured, implicit, explicit_too;
+	bool referrals; /* are supported */
 	char *hook;
 	pthread_mutex_t changing; /* held through a transition: helpers only */
 };
@@ -89,3 +90,6 @@ enum scsi_step scsi_alua_plan_set(struct scsi_task *task); /* SET TARGET PORT GR
 enum scsi_step scsi_alua_set(struct scsi_task *task);
 bool scsi_alua_report_offered(const struct scsi_nexus *nexus);
 bool scsi_alua_set_offered(const struct scsi_nexus *nexus);
+
+enum scsi_step scsi_referrals_report(struct scsi_task *task); /* REPORT REFERRALS */
+bool scsi_referrals_offered(const struct scsi_nexus *nexus);

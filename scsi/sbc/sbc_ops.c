@@ -6,9 +6,11 @@
  * scsi/pi/pi_ops.c in place of those with ON_PLAIN. Source: SBC-4 r22.
  */
 #include "scsi/op.h"
+#include "scsi/alua/alua.h"
 #include "scsi/sbc/sbc.h"
 
 enum {
+	ONE_SEG = 0x01,
 	DPO = 0x10,
 	FUA = 0x08,
 	BYTCHK = 0x06,
@@ -76,6 +78,10 @@ const struct scsi_op sbc_ops[] = {
 	 {0x9e, 0x10, NONE_8, ALL_4, 0, CONTROL}, .resv = RESV_ALLOWED},
 	{"GET LBA STATUS (16)", 0x9e, 0x12, 16, ACCESS_READY, sbc_plan_lba_status, sbc_get_lba_status,
 	 {0x9e, 0x12, ALL_8, ALL_4, 0, CONTROL}},
+	{"REPORT REFERRALS", 0x9e, 0x13, 16, ACCESS_READY, sbc_plan_lba_status,
+	 scsi_referrals_report,
+	 {0x9e, 0x13, ALL_8, ALL_4, ONE_SEG, CONTROL}, .resv = RESV_ALLOWED,
+	 .offered_to = scsi_referrals_offered},
 	{"READ (12)", 0xa8, NO_SA, 12, ACCESS_READ, scsi_plan_read, sbc_read,
 	 {0xa8, DPO | FUA, ALL_4, ALL_4, 0, CONTROL}, .devices = ON_PLAIN},
 	{"WRITE (12)", 0xaa, NO_SA, 12, ACCESS_WRITE, scsi_plan_write, sbc_write,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Vital product data. A page is a row; page 00 lists the rows, so it cannot promise another.
- * Source: SPC-5 r22, vital product data parameters; SBC-4 r22 for B0, B1, B2.
+ * Source: SPC-5 r22, vital product data parameters; SBC-4 r22 for B0 to B3.
  */
 #include "scsi/spc/vpd.h"
 #include "scsi/alua/alua.h"
@@ -27,7 +27,8 @@ enum {
 	PROVISIONING_THIN = 0x02, /* B2, byte 6 */
 };
 
-static vpd_build vpd_supported, vpd_block_limits, vpd_characteristics, vpd_provisioning;
+static vpd_build vpd_supported, vpd_block_limits, vpd_characteristics, vpd_provisioning,
+	vpd_referrals;
 
 static const struct vpd_page {
 	uint8_t code;
@@ -46,6 +47,7 @@ static const struct vpd_page {
 	{0xb0, false, vpd_block_limits},	     /* Block Limits */
 	{0xb1, false, vpd_characteristics},	     /* Block Device Characteristics */
 	{0xb2, false, vpd_provisioning},	     /* Logical Block Provisioning */
+	{0xb3, false, vpd_referrals},		     /* Referrals */
 };
 
 #define OF_DEVICE_TYPE 0xb0 /* from here on pages are what the device type makes of them */
@@ -54,6 +56,8 @@ static const struct vpd_page {
 static bool offered(const struct vpd_page *page, const struct scsi_task *task)
 {
 	if (page->build == vpd_network && !vpd_network_offered(task->nexus->target))
+		return false;
+	if (page->build == vpd_referrals && !scsi_referrals_offered(task->nexus))
 		return false;
 	if (page->build == vpd_ports && task->nexus->foreign & SCSI_FOREIGN_PORT)
 		return false;
@@ -70,7 +74,7 @@ static void vpd_supported(const struct scsi_task *task, struct bytes_out *out)
 			out_u8(out, vpd_pages[i].code);
 }
 
-/* ---- B0, B1, B2 ---- */
+/* ---- B0, B1, B2, B3 ---- */
 
 static void vpd_block_limits(const struct scsi_task *task, struct bytes_out *out)
 {
@@ -116,6 +120,14 @@ static void vpd_provisioning(const struct scsi_task *task, struct bytes_out *out
 	out_u8(out, thin ? LBPU | LBPWS | LBPWS10 | LBPRZ_ZEROES : 0);
 	out_u8(out, thin ? PROVISIONING_THIN : 0);
 	out_zero(out, 1);
+}
+
+/* USER DATA SEGMENT SIZE and MULTIPLIER of 0: a segment is from its first LBA to its last, as
+ * REPORT REFERRALS tells. */
+static void vpd_referrals(const struct scsi_task *task, struct bytes_out *out)
+{
+	(void)task;
+	out_zero(out, 12);
 }
 
 static enum scsi_step build(struct scsi_task *task, const struct vpd_page *page)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Vital product data on what the device server supports. Source: SPC-5 r22. */
+#include "scsi/alua/alua.h"
 #include "scsi/spc/vpd.h"
 
 enum {
@@ -12,6 +13,7 @@ enum {
 	BYTE_5_HEADSUP = 0x04,
 	BYTE_6_V_SUP = 0x01,
 	BYTE_7_LUICLR = 0x01, /* see scsi_itl_take_attention() */
+	BYTE_8_R_SUP = 0x10,
 
 	ALL_PAGES = 0x3f,
 	ALL_SUBPAGES = 0xff,
@@ -26,7 +28,8 @@ void vpd_extended(const struct scsi_task *task, struct bytes_out *out)
 	out_u8(out, BYTE_5_SIMPSUP | BYTE_5_ORDSUP | BYTE_5_HEADSUP);
 	out_u8(out, task->lu->info.volatile_cache ? BYTE_6_V_SUP : 0);
 	out_u8(out, BYTE_7_LUICLR);
-	out_zero(out, 5);
+	out_u8(out, scsi_referrals_offered(task->nexus) ? BYTE_8_R_SUP : 0);
+	out_zero(out, 4);
 	out_u8(out, SCSI_SENSE_MAX); /* MAXIMUM SUPPORTED SENSE DATA LENGTH */
 	out_zero(out, EXTENDED_LEN - (out->len - begin));
 }

@@ -145,7 +145,7 @@ static void groups_of_ports(void **state)
 		"{\"tpgts\": {\"1\": [3], \"2\": [4], \"9\": [5]}, \"luns\": {\"0\": 7}, "
 		"\"alua\": {\"groups\": {\"20\": {\"tpgts\": [2, 1], \"state\": \"standby\"}, "
 		"\"10\": {\"tpgts\": [9], \"preferred\": true}}, \"implicit\": false, "
-		"\"explicit\": true, \"hook\": \"/bin/true\"}}}}");
+		"\"explicit\": true, \"referrals\": true, \"hook\": \"/bin/true\"}}}}");
 	const struct config_alua *alua = config->targets[0].alua;
 
 	(void)state;
@@ -162,7 +162,7 @@ static void groups_of_ports(void **state)
 	assert_int_equal(alua->groups[1].n_ports, 2);
 	assert_int_equal(alua->groups[1].ports[0], 2);
 	assert_false(alua->implicit);
-	assert_true(alua->explicit_too);
+	assert_true(alua->explicit_too && alua->referrals);
 	assert_string_equal(alua->hook, "/bin/true");
 }
 

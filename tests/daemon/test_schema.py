@@ -47,7 +47,7 @@ FULL = {
             "DataDigest": "CRC32C,None"},
         "alua": {
             "groups": {"10": {"state": "active/non-optimized", "preferred": True, "tpgts": [1]}},
-            "implicit": True, "explicit": True, "hook": "/usr/bin/true"},
+            "implicit": True, "explicit": True, "referrals": True, "hook": "/usr/bin/true"},
         "managementAddresses": {
             "unspecified": "https://a.example.org/", "storageConfiguration": "ssh://10.0.0.1",
             "diagnostics": "https://[fe80::1]/x?y=z#a", "status": "snmp://a", "logging": "a:b",

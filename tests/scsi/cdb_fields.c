@@ -91,6 +91,7 @@ const struct cdb_field cdb_fields[] = {
 	{0x9c, NO_SA, TAKES_RANGE, 12, 2}, /* WRITE ATOMIC (16) */
 	{0x9e, 0x10, TAKES_ALLOC, 10, 4}, /* READ CAPACITY (16) */
 	{0x9e, 0x12, TAKES_LBA, 10, 4}, /* GET LBA STATUS (16) */
+	{0x9e, 0x13, TAKES_LBA, 10, 4}, /* REPORT REFERRALS */
 	{0xa0, NO_SA, TAKES_ALLOC, 6, 4}, /* REPORT LUNS */
 	{0xa3, 0x05, TAKES_ALLOC, 6, 4}, /* REPORT IDENTIFYING INFORMATION */
 	{0xa3, 0x0a, TAKES_ALLOC, 6, 4}, /* REPORT TARGET PORT GROUPS */

@@ -16,7 +16,7 @@
 static struct harness h;
 
 /* Nexus 0 comes by port 1, in group 10; nexus 1 by port 2, in group 20. */
-static void start(const char *hook)
+static void start_with(const char *hook, bool referrals)
 {
 	static const uint16_t first[] = {1, 3}, second[] = {2};
 	const struct scsi_alua_group groups[] = {
@@ -33,6 +33,7 @@ static void start(const char *hook)
 		.implicit = true,
 		.explicit_too = true,
 		.hook = hook,
+		.referrals = referrals,
 	};
 	struct scsi_lu_config cfg = spy_config();
 
@@ -49,6 +50,11 @@ static void start(const char *hook)
 						i + 1, h.engine, &h.nexus[i]),
 				 0);
 	harness_settle(&h);
+}
+
+static void start(const char *hook)
+{
+	start_with(hook, false);
 }
 
 static const struct answer *report(uint8_t format, uint8_t alloc)
@@ -131,6 +137,71 @@ static void a_group_without_ports(void **state)
 	assert_int_equal(be16_get(a->data + 6), 2);
 	harness_stop(&h);
 }
+
+/* ---- referrals ---- */
+
+static const struct answer *referrals(uint8_t lba, uint8_t bits, uint8_t alloc)
+{
+	return SEND(&h, .cdb = {0x9e, 0x13, 0, 0, 0, 0, 0, 0, 0, lba, 0, 0, 0, alloc, bits},
+		    .expect_in = alloc);
+}
+
+/* R_SUP of page 86, page B3 in the list of pages, and by itself. */
+static void assert_referrals_offered(bool offered)
+{
+	const struct answer *a = SEND(&h, .cdb = {0x12, 1, 0x86, 0, 255}, .expect_in = 255);
+
+	assert_good(a);
+	assert_int_equal(a->data[8] & 0x10, offered ? 0x10 : 0);
+	a = SEND(&h, .cdb = {0x12, 1, 0x00, 0, 255}, .expect_in = 255);
+	assert_int_equal(memchr(a->data + 4, 0xb3, a->len - 4) != NULL, offered);
+	a = SEND(&h, .cdb = {0x12, 1, 0xb3, 0, 255}, .expect_in = 255);
+	assert_int_equal(a->status, offered ? STATUS_GOOD : STATUS_CHECK_CONDITION);
+}
+
+/* One segment, of all blocks, with each group and its state. */
+static void referrals_where_configured(void **state)
+{
+	static const uint8_t page[12];
+	const struct answer *a;
+
+	(void)state;
+	start_with(NULL, true);
+	assert_referrals_offered(true);
+	a = SEND(&h, .cdb = {0x12, 1, 0xb3, 0, 255}, .expect_in = 255);
+	assert_int_equal(a->len, 4 + 12);
+	assert_int_equal(be16_get(a->data + 2), 12);
+	assert_memory_equal(a->data + 4, page, sizeof(page));
+	for (uint8_t one_segment = 0; one_segment < 2; one_segment++) {
+		a = referrals(5, one_segment, 255);
+		assert_good(a);
+		assert_int_equal(a->len, 4 + 20 + 2 * 4);
+		assert_int_equal(be16_get(a->data + 2), 20 + 2 * 4);
+		assert_int_equal(a->data[4 + 3], 2);
+		assert_int_equal(be64_get(a->data + 8), 0);
+		assert_int_equal(be64_get(a->data + 16), scsi_lu_blocks(h.lus[0]) - 1);
+		assert_int_equal(a->data[24], ALUA_OPTIMIZED);
+		assert_int_equal(be16_get(a->data + 26), 10);
+		assert_int_equal(a->data[28], ALUA_NON_OPTIMIZED);
+		assert_int_equal(be16_get(a->data + 30), 20);
+	}
+	assert_good(set(ALUA_STANDBY, 20));
+	assert_int_equal(referrals(0, 0, 255)->data[28], ALUA_STANDBY);
+	a = SEND(&h, .cdb = {0x9e, 0x13, 0xff, [13] = 255}, .expect_in = 255);
+	assert_int_equal(a->code, SENSE_LBA_OUT_OF_RANGE);
+	harness_stop(&h);
+}
+
+static void no_referrals_unless_configured(void **state)
+{
+	(void)state;
+	start(NULL);
+	assert_referrals_offered(false);
+	assert_int_equal(referrals(0, 0, 255)->code, SENSE_INVALID_FIELD_IN_CDB);
+	harness_stop(&h);
+}
+
+/* ---- */
 
 static void inquiry_tells_of_it(void **state)
 {
@@ -499,6 +570,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(report_of_two_groups),
 		cmocka_unit_test(a_group_without_ports),
+		cmocka_unit_test(referrals_where_configured),
+		cmocka_unit_test(no_referrals_unless_configured),
 		cmocka_unit_test(inquiry_tells_of_it),
 		cmocka_unit_test(default_is_one_group),
 		cmocka_unit_test(states_are_set),

@@ -216,8 +216,11 @@ static void start(struct harness *h, const struct pi_kit_kind *kind)
 	static const uint16_t port = 1;
 	const struct scsi_alua_group group = {
 		.id = 1, .state = ALUA_OPTIMIZED, .ports = &port, .n_ports = 1};
-	const struct scsi_alua_config alua = {
-		.groups = &group, .n_groups = 1, .implicit = true, .explicit_too = true};
+	const struct scsi_alua_config alua = {.groups = &group,
+					      .n_groups = 1,
+					      .implicit = true,
+					      .explicit_too = true,
+					      .referrals = true};
 	struct scsi_lu_config cfg = pi_kit_config_of(kind);
 
 	cfg.state_dir = state_dir_make();

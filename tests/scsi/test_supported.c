@@ -223,6 +223,7 @@ static const struct {
 	{"WRITE ATOMIC (16)", "9cf8ffffffffffffffff0000ffff0004"},
 	{"READ CAPACITY (16)", "9e100000000000000000ffffffff0004"},
 	{"GET LBA STATUS (16)", "9e12ffffffffffffffffffffffff0004"},
+	{"REPORT REFERRALS", "9e13ffffffffffffffffffffffff0104"},
 	{"REPORT LUNS", "a000ff000000ffffffff0004"},
 	{"REPORT IDENTIFYING INFORMATION", "a30500000000fffffffffe04"},
 	{"REPORT TARGET PORT GROUPS", "a32a00000000ffffffff0004"},
