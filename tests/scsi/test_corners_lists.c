@@ -205,6 +205,18 @@ static void lba_status(struct bench *b, const struct answer *a, uint64_t lba)
 	assert_true(a->sense.has_info && a->sense.info == lba);
 }
 
+/* One segment has them all. */
+static void referrals(struct bench *b, const struct answer *a, uint64_t lba)
+{
+	if (lba < b->cap) {
+		assert_good(a);
+		assert_true(be64_get(a->data + 8) == 0 && be64_get(a->data + 16) == b->cap - 1);
+		return;
+	}
+	assert_check(a, SENSE_LBA_OUT_OF_RANGE);
+	assert_true(a->sense.has_info && a->sense.info == lba);
+}
+
 static void track_information(struct bench *b, const struct answer *a, uint64_t lba)
 {
 	if (lba < b->cap)
@@ -231,6 +243,8 @@ static void start_of(struct bench *b, const struct scsi_op *op)
 		harness_send(&b->h, &sent);
 		if (op->opcode == 0x9e && op->sa == 0x12)
 			lba_status(b, &b->h.answer, lbas[i]);
+		else if (op->opcode == 0x9e && op->sa == 0x13)
+			referrals(b, &b->h.answer, lbas[i]);
 		else if (op->opcode == 0x52)
 			track_information(b, &b->h.answer, lbas[i]);
 		else
@@ -255,6 +269,11 @@ static void take_token(struct bench *b)
 
 static void corners(void **state)
 {
+	static const uint16_t port = 1;
+	const struct scsi_alua_group group = {
+		.id = 1, .state = ALUA_OPTIMIZED, .ports = &port, .n_ports = 1};
+	const struct scsi_alua_config alua = {
+		.groups = &group, .n_groups = 1, .implicit = true, .referrals = true};
 	const struct pi_kit_kind *kind = *state;
 	struct scsi_lu_config cfg = pi_kit_config_of(kind);
 	static struct bench b;
@@ -262,6 +281,8 @@ static void corners(void **state)
 
 	b = (struct bench){.cap = PI_SIZE / kind->block_size};
 	harness_start(&b.h);
+	assert_int_equal(scsi_target_set_alua(b.h.target, &alua), 0);
+	assert_int_equal(scsi_target_add_port(b.h.target, 1), 0);
 	harness_map(&b.h, 0, &cfg);
 	harness_settle(&b.h);
 	if (!kind->cdrom)
@@ -270,7 +291,7 @@ static void corners(void **state)
 		const struct scsi_op *op = scsi_op_at(i);
 		enum cdb_takes takes = cdb_field_of(op)->takes;
 
-		if (!scsi_op_offered(op, b.h.lus[0]))
+		if (!scsi_op_offered_to(op, b.h.lus[0], b.h.nexus[0]))
 			continue;
 		if (takes == TAKES_LBA_LIST)
 			lists_of(&b, op);

@@ -90,7 +90,7 @@ static void no_medium_for_any_command(void **state)
 		struct sent sent = {.cdb = {op->opcode, op->sa == NO_SA ? 0 : op->sa},
 				    .expect_in = 4096};
 
-		if (op->opcode == 0x7f || !scsi_op_offered(op, h.lus[0]))
+		if (op->opcode == 0x7f || !scsi_op_offered_to(op, h.lus[0], h.nexus[0]))
 			continue;
 		if (op->access >= ACCESS_READY) {
 			assert_check(harness_send(&h, &sent), SENSE_MEDIUM_NOT_PRESENT);
