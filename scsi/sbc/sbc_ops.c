@@ -5,8 +5,8 @@
  * NUMBER, PMI of READ CAPACITY. A LU that is formatted with protection information has the rows of
  * scsi/pi/pi_ops.c in place of those with ON_PLAIN. Source: SBC-4 r22.
  */
-#include "scsi/op.h"
 #include "scsi/alua/alua.h"
+#include "scsi/op.h"
 #include "scsi/sbc/sbc.h"
 
 enum {
