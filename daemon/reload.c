@@ -93,7 +93,8 @@ static bool same_alua(const struct config_alua *a, const struct config_alua *b)
 	if (!a || !b)
 		return a == b;
 	if (a->n_groups != b->n_groups || a->implicit != b->implicit ||
-	    a->explicit_too != b->explicit_too || a->referrals != b->referrals || g_strcmp0(a->hook, b->hook) != 0)
+	    a->explicit_too != b->explicit_too || a->referrals != b->referrals ||
+	    g_strcmp0(a->hook, b->hook) != 0)
 		return false;
 	for (unsigned i = 0; i < a->n_groups; i++)
 		if (a->groups[i].id != b->groups[i].id || !same_ports(&a->groups[i], &b->groups[i]))
