@@ -66,7 +66,7 @@ def table(result):
 
 def machine():
     """Its shape, no more."""
-    return {"cpus": os.cpu_count(), "arch": platform.machine(), "kernel": platform.release()}
+    return {"cpus": os.cpu_count(), "arch": platform.machine(), "kernel": platform.release().split("-")[0]}
 
 
 def write_json(path, results):
