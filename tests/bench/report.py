@@ -66,7 +66,8 @@ def table(result):
 
 def machine():
     """Its shape, no more."""
-    return {"cpus": os.cpu_count(), "arch": platform.machine(), "kernel": platform.release().split("-")[0]}
+    return {"cpus": os.cpu_count(), "arch": platform.machine(),
+            "kernel": platform.release().split("-")[0]}
 
 
 def write_json(path, results):
