@@ -38,13 +38,15 @@ static void posted(struct engine_post *post)
 
 bool pi_range_take(struct pi_ranges *ranges, struct pi_range *range)
 {
+	bool has;
+
 	range->post.run = posted;
 	pthread_mutex_lock(&ranges->lock);
 	list_push_back(&ranges->all, &range->node);
-	range->has = is_free(ranges, range);
-	ranges->n_waiting += !range->has;
+	has = range->has = is_free(ranges, range);
+	ranges->n_waiting += !has;
 	pthread_mutex_unlock(&ranges->lock);
-	return range->has;
+	return has; /* by now it may have been given: then its post says so */
 }
 
 void pi_range_give_back(struct pi_ranges *ranges, struct pi_range *range)
