@@ -44,7 +44,7 @@ struct iscsi_out {
 
 #define TX_IOV 256
 #define TX_PDUS 64
-#define TX_BYTES (1024 * 1024) /* of one send: a share of the loop's time, and of digests */
+#define TX_BYTES (4u << 20) /* of one send: a share of the loop's time, and of digests */
 
 /* The frame of one gathered send. */
 struct tx_batch {

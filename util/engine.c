@@ -52,7 +52,6 @@ void engine_init(struct engine *engine, const struct engine_ops *ops)
 	engine->busy_poll_ns = engine->active_ns = engine->gap_ns = 0;
 	engine->may_batch = false;
 	engine->batch = NULL;
-	engine->n_read = 0;
 	engine->now_ns = ops->clock(engine);
 }
 
@@ -399,12 +398,6 @@ static void run_deferred(struct engine *engine)
 
 		defer->run(defer);
 	}
-}
-
-int engine_pump(struct engine *engine)
-{
-	run_deferred(engine);
-	return engine->ops->send_now ? engine->ops->send_now(engine) : 0;
 }
 
 /* ---- the loop ---- */

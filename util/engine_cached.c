@@ -19,10 +19,6 @@ enum {
 	RING_MAGIC = 0xa10a10a1,
 };
 
-/* So much was read that it should be on its way before more is: the receiver can begin with it,
- * and it is still in this CPU's cache. */
-#define PUMP_LEN (256u << 10)
-
 #define SLOW_NS (2 * UINT64_C(1000000))
 #define SPELL_MIN_NS (100 * UINT64_C(1000000))
 #define SPELL_MAX_NS (5 * UINT64_C(1000000000))
@@ -140,7 +136,6 @@ static bool try_one(struct engine *engine, struct engine_op *op)
 		/* Once more, if it is only that RWF_NOWAIT was refused. */
 		return way == WITH_NOWAIT && op->kind == OP_WRITEV && n < 0 &&
 		       errno == EOPNOTSUPP && try_one(engine, op);
-	engine->n_read += op->kind == OP_READV ? (size_t)n : 0;
 	engine_complete(op, (int)n); /* less than 2 GiB */
 	return true;
 }
@@ -291,7 +286,6 @@ static int try_batch(struct engine *engine, struct list *ops, struct list *rest)
 		struct engine_op *op = batch->ops[i];
 
 		if (stands(engine, op, op->res)) {
-			engine->n_read += op->kind == OP_READV ? (size_t)op->res : 0;
 			engine_complete(op, op->res);
 			n_done++;
 		} else {
@@ -316,14 +310,9 @@ int engine_files_try(struct engine *engine, struct list *ops)
 	struct list rest = LIST_INIT(rest);
 	int n_done = 0;
 
-	engine->n_read = 0;
 	while (!list_empty(ops)) {
 		struct engine_op *op = list_first(ops, struct engine_op, node);
 
-		if (engine->n_read >= PUMP_LEN) {
-			engine->n_read = 0;
-			n_done += engine_pump(engine);
-		}
 		if (fits_batch(op) && op->node.next != ops && batch_ready(engine)) {
 			n_done += try_batch(engine, ops, &rest);
 			continue;

@@ -205,13 +205,6 @@ static int run_socks(struct epoll_engine *ep, struct list *ops)
 	return n;
 }
 
-static int ep_send_now(struct engine *engine)
-{
-	struct epoll_engine *ep = epoll_of(engine);
-
-	return run_socks(ep, &ep->sends);
-}
-
 static int run_files(struct epoll_engine *ep)
 {
 	struct list files = LIST_INIT(files);
@@ -356,7 +349,6 @@ static const struct engine_ops epoll_ops = {
 	.sock_open = ep_sock_open,
 	.sock_shutdown = ep_sock_shutdown,
 	.sock_close = ep_sock_close,
-	.send_now = ep_send_now,
 	.watch = ep_watch,
 	.unwatch = ep_unwatch,
 	.queue = ep_queue,

@@ -31,9 +31,6 @@ struct engine_ops {
 	int (*sock_open)(struct engine *engine, struct engine_sock *sock, int fd);
 	void (*sock_shutdown)(struct engine *engine, struct engine_sock *sock);
 	void (*sock_close)(struct engine *engine, struct engine_sock *sock);
-	/* Tries all queued sends without waiting, from within poll. Return: how many are complete.
-	 * NULL: they wait for the next turn. */
-	int (*send_now)(struct engine *engine);
 	/* Their operations, end and sock.fd are filled in. */
 	int (*watch)(struct engine *engine, struct engine_watch *watch);
 	void (*unwatch)(struct engine *engine, struct engine_watch *watch);
@@ -62,7 +59,6 @@ struct engine {
 	uint64_t no_nowait[ENGINE_FDS / 64]; /* a bit of a descriptor: it refuses RWF_NOWAIT */
 	bool may_batch;		    /* cached files, as soon as there are several at once */
 	struct engine_batch *batch; /* NULL: none yet */
-	size_t n_read;		    /* bytes that were read on the spot since a pump */
 	uint64_t busy_poll_ns;
 	uint64_t active_ns; /* when something was last complete */
 	uint64_t gap_ns;    /* how long nothing was before that */
@@ -97,10 +93,6 @@ static inline void engine_complete(struct engine_op *op, int res)
 /* For ops->clock and ops->random: CLOCK_MONOTONIC and getrandom(2). */
 uint64_t engine_clock_monotonic(struct engine *engine);
 void engine_random_system(struct engine *engine, void *buf, size_t len);
-
-/* From within poll, in the middle of long work: what is ready to be sent leaves now. Return: how
- * many operations are complete. */
-int engine_pump(struct engine *engine);
 
 /* engine_cached.c: does those of the reads and writes in @ops that need not wait; what is in @ops
  * afterwards has to go another way. Return: how many are complete. */

@@ -26,7 +26,6 @@ enum {
 	RECV_BUF_BYTES = 32 * 1024,
 	RECV_GROUP = 1,
 	MAX_TRIES = 16,
-	LONG_READ = 64 * 1024,
 	/* Turns in a row that may go by without the kernel because something was done on the spot.
 	 */
 	MAX_TURNS_BLIND = 8,
@@ -166,19 +165,13 @@ static void enqueue(struct uring_engine *ur, struct engine_op *op)
 		list_push_back(&ur->pending, &op->node);
 }
 
-static bool is_long(const struct engine_op *op)
-{
-	return op->file.n_iov > 1 || op->file.iov->iov_len >= LONG_READ;
-}
-
 /*
  * Whether it is tried without the ring. The ring hands to a worker thread what need not wait: a
- * write where the file system (ext4) has no RWF_NOWAIT for it, anything on a tmpfs. And it would do
- * long reads all together, before the first of them can be on its way.
+ * write where the file system (ext4) has no RWF_NOWAIT for it, anything on a tmpfs.
  */
 static bool is_for_cache(const struct engine_op *op)
 {
-	if (op->kind == OP_WRITEV || (op->kind == OP_READV && is_long(op)))
+	if (op->kind == OP_WRITEV)
 		return op->file.flags & (ENGINE_CACHED | ENGINE_IN_MEMORY);
 	return op->kind == OP_READV && op->file.flags & ENGINE_IN_MEMORY;
 }
@@ -226,9 +219,8 @@ static int try_cached(struct uring_engine *ur)
 	return n;
 }
 
-static int ur_send_now(struct engine *engine)
+static int try_sends(struct uring_engine *ur)
 {
-	struct uring_engine *ur = uring_of(engine);
 	struct list ops = LIST_INIT(ops);
 	struct list *node;
 	int n_done = 0;
@@ -252,7 +244,7 @@ static int ur_send_now(struct engine *engine)
  */
 static int try_all(struct uring_engine *ur)
 {
-	int n = ur_send_now(&ur->base);
+	int n = try_sends(ur);
 
 	if (is_alone(&ur->reads))
 		list_splice_back(&ur->cached, &ur->reads);
@@ -618,7 +610,6 @@ static const struct engine_ops uring_ops = {
 	.sock_open = ur_sock_open,
 	.sock_shutdown = ur_sock_shutdown,
 	.sock_close = ur_sock_close,
-	.send_now = ur_send_now,
 	.watch = ur_watch,
 	.unwatch = ur_unwatch,
 	.queue = ur_queue,
