@@ -37,8 +37,7 @@ struct gathered {
 
 static enum iscsi_login_status find_target(const struct iscsi_login_host *host,
 					   const char *initiator, const char *target,
-					   const struct iscsi_limits **ret_limits,
-					   uint16_t *ret_tpgt)
+					   struct iscsi_login_target *ret_target)
 {
 	struct portal *portal = (struct portal *)(uintptr_t)host;
 	char again[ISCSI_NAME_MAX + 1];
@@ -50,8 +49,7 @@ static enum iscsi_login_status find_target(const struct iscsi_login_host *host,
 	CHECK(strcmp(target, again) == 0);
 	if (portal->flags & NO_TARGET)
 		return LOGIN_NOT_FOUND;
-	*ret_limits = &portal->limits;
-	*ret_tpgt = 1;
+	*ret_target = (struct iscsi_login_target){.limits = &portal->limits, .tpgt = 1};
 	return LOGIN_SUCCESS;
 }
 

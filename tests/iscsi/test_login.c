@@ -29,8 +29,7 @@ static unsigned asked; /* how often the target was looked for */
 
 static enum iscsi_login_status find_target(const struct iscsi_login_host *host,
 					   const char *initiator, const char *target,
-					   const struct iscsi_limits **ret_limits,
-					   uint16_t *ret_tpgt)
+					   struct iscsi_login_target *ret_target)
 {
 	(void)host;
 	asked++;
@@ -45,8 +44,7 @@ static enum iscsi_login_status find_target(const struct iscsi_login_host *host,
 		return LOGIN_SERVICE_UNAVAILABLE;
 	if (strcmp(target, "iqn.2016-09.com.example:disk") != 0)
 		return LOGIN_NOT_FOUND;
-	*ret_limits = &limits;
-	*ret_tpgt = 7;
+	*ret_target = (struct iscsi_login_target){.limits = &limits, .tpgt = 7};
 	return LOGIN_SUCCESS;
 }
 
