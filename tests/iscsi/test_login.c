@@ -38,12 +38,14 @@ enum {
 static struct iscsi_limits limits;
 static unsigned asked; /* how often the target was looked for */
 
-static struct iscsi_chap_secrets *make_secrets(void)
+static struct iscsi_chap_secrets *make_secrets(bool long_name)
 {
-	static const struct iscsi_chap_account initiator = {"host", "initiator secret", 16},
-					       target = {"disk", "the target's own", 16};
+	static const struct iscsi_chap_account initiator = {"host", "initiator secret", 16};
+	struct iscsi_chap_account target = {"disk", "the target's own", 16};
 	struct iscsi_chap_secrets *secrets;
 
+	if (long_name)
+		memset(target.name, 'd', ISCSI_CHAP_NAME_MAX);
 	assert_int_equal(iscsi_chap_secrets_new(&initiator, &target, &secrets), 0);
 	return secrets;
 }
@@ -70,14 +72,11 @@ static enum iscsi_login_status find_target(const struct iscsi_login_host *host,
 		return LOGIN_TARGET_MOVED_TEMPORARILY;
 	if (strcmp(target, "iqn.2016-09.com.example:down") == 0)
 		return LOGIN_SERVICE_UNAVAILABLE;
-	if (strcmp(target, "iqn.2016-09.com.example:locked") == 0) {
-		*ret_target = (struct iscsi_login_target){
-			.limits = &limits, .tpgt = 7, .chap = make_secrets()};
-		return LOGIN_SUCCESS;
-	}
-	if (strcmp(target, "iqn.2016-09.com.example:disk") != 0)
-		return LOGIN_NOT_FOUND;
 	*ret_target = (struct iscsi_login_target){.limits = &limits, .tpgt = 7};
+	if (strncmp(target, "iqn.2016-09.com.example:locked", 30) == 0)
+		ret_target->chap = make_secrets(target[30]);
+	else if (strcmp(target, "iqn.2016-09.com.example:disk") != 0)
+		return LOGIN_NOT_FOUND;
 	return LOGIN_SUCCESS;
 }
 
@@ -801,6 +800,21 @@ static void the_rest_is_asked_for_in_silence(void **state)
 	}
 }
 
+static void the_longest_name_of_a_target_fits(void **state)
+{
+	struct iscsi_login *login = login_make();
+	struct iscsi_login_answer answer;
+
+	(void)state;
+	say(login, SECURITY, STAY, LOCKED "2 AuthMethod=CHAP");
+	say(login, SECURITY, STAY, "CHAP_A=5");
+	answer = say(login, SECURITY, FULL_FEATURE, RIGHT " " ASKS_BACK);
+	assert_int_equal(where(&answer), FULL_FEATURE);
+	assert_int_equal(answer.data_len, strlen("CHAP_N=") + ISCSI_CHAP_NAME_MAX + 1 +
+						  strlen("CHAP_R=0x") + 2 * 16 + 1);
+	iscsi_login_free(login);
+}
+
 /* The answer of a step may be cut as any other: 600 keys more than fill a PDU. */
 static void unknown_keys_leave_room_for_chap(void **state)
 {
@@ -906,6 +920,7 @@ int main(void)
 		PLAY(chap_has_its_stage),
 		PLAY(names_are_told_to_everybody),
 		PLAY(no_names_for_chap),
+		cmocka_unit_test(the_longest_name_of_a_target_fits),
 		cmocka_unit_test(unknown_keys_leave_room_for_chap),
 		cmocka_unit_test(versions),
 		cmocka_unit_test(a_login_keeps_its_header),
