@@ -85,7 +85,7 @@ static int login_keys_settled(struct iscsi_login *login)
 	return (int)iscsi_negotiation_settle(&login->neg);
 }
 
-/* A way out of the security stage is open only to who has proved who he is. */
+/* Besides, who has to prove who he is leaves the security stage only then: login_transit_to(). */
 static const struct login_move {
 	enum login_stage from, to;
 	int (*open)(struct iscsi_login *login); /* NULL: always */

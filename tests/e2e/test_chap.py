@@ -292,16 +292,18 @@ def passwords_change_while_it_serves(place):
 
 def memory_has(pid, secret):
     """How often a text is in what a process may write to."""
-    count = 0
+    count, step = 0, 16 << 20
     with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
         for line in maps:
             low, high, mode = re.match(r"(\w+)-(\w+) (\S+)", line).groups()
-            size = int(high, 16) - int(low, 16)
-            if not mode.startswith("rw") or size > 1 << 29:  # a sanitizer's map of all memory
+            low, high = int(low, 16), int(high, 16)
+            if not mode.startswith("rw") or high - low > 1 << 29:  # a sanitizer's map of all memory
                 continue
-            with contextlib.suppress(OSError):
-                memory.seek(int(low, 16))
-                count += memory.read(size).count(secret.encode())
+            for at in range(low, high, step):
+                with contextlib.suppress(OSError):
+                    memory.seek(at)
+                    piece = memory.read(min(step + len(secret) - 1, high - at))
+                    count += piece.count(secret.encode())
     return count
 
 
