@@ -14,7 +14,7 @@
 /* The options as they were written. */
 struct serve_options {
 	char **specs, **portals;
-	char *iqn, *size, *engine, *log_level, *state_dir;
+	char *iqn, *size, *engine, *log_level, *state_dir, *chap_file;
 	int block_size, reactors, busy_poll_us;
 	gboolean read_only;
 };
@@ -28,6 +28,7 @@ static void options_fini(struct serve_options *options)
 	g_free(options->engine);
 	g_free(options->log_level);
 	g_free(options->state_dir);
+	g_free(options->chap_file);
 }
 
 /* iqn.2026-11.io.duotgt:HOSTNAME, with '-' for what a name may not hold. RFC 7143 4.2.7.2 */
@@ -147,7 +148,9 @@ static int make_target(const struct cmd *cmd, const struct serve_options *option
 	target->iqn = strdup(name);
 	target->tpgs = tpg = calloc(1, sizeof(*tpg));
 	target->luns = calloc(config->n_storages, sizeof(*target->luns));
-	if (!target->iqn || !tpg || !target->luns)
+	if (options->chap_file)
+		target->chap_file = strdup(options->chap_file);
+	if (!target->iqn || !tpg || !target->luns || (options->chap_file && !target->chap_file))
 		return cmd_fail(EXIT_FAILED, "out of memory");
 	target->n_tpgs = 1;
 	tpg->tag = 1;
@@ -231,6 +234,9 @@ static int serve_run(const struct cmd *cmd, int argc, char **argv)
 		 "ADDR:PORT"},
 		{"iqn", 0, 0, G_OPTION_ARG_STRING, &options.iqn,
 		 "name of the target (" IQN_PREFIX "HOSTNAME)", "NAME"},
+		{"chap-file", 0, 0, G_OPTION_ARG_FILENAME, &options.chap_file,
+		 "a file with the USER PASSWORD that initiators log in with (nobody needs any)",
+		 "FILE"},
 		{"size", 0, 0, G_OPTION_ARG_STRING, &options.size,
 		 "size of ram, null, or a file, which is made, sparse, when it is missing", "SIZE"},
 		{"block-size", 0, 0, G_OPTION_ARG_INT, &options.block_size,

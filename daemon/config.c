@@ -42,6 +42,7 @@ static void target_fini(struct config_target *target)
 		free(target->tpgs[i].portals);
 	free(target->tpgs);
 	free(target->luns);
+	free(target->chap_file);
 	free(target->iqn);
 }
 

@@ -70,6 +70,7 @@ struct config_target {
 	struct config_lun *luns;
 	unsigned n_luns;
 	struct iscsi_limits limits;
+	char *chap_file;		  /* of chap_file.h; NULL: no authentication */
 	char *addresses[SCSI_N_SERVICES]; /* URIs, by enum scsi_service; NULL: none */
 	struct config_alua *alua;	  /* NULL: one group of all portal groups */
 };

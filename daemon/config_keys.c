@@ -70,6 +70,7 @@ const struct json_key target_keys[] = {
 	{"tpgts",      KEY_OBJECT, AT(target_in, tpgts), .required = true},
 	{"luns",       KEY_OBJECT, AT(target_in, luns), .required = true},
 	{"parameters", KEY_OBJECT, AT(target_in, parameters)},
+	{"chapFile",   KEY_TEXT,   AT(target_in, chap_file)},
 	{"alua",       KEY_OBJECT, AT(target_in, alua)},
 	{"managementAddresses", KEY_OBJECT, AT(target_in, addresses)},
 	{0},

@@ -38,6 +38,7 @@ struct portal_in {
 
 struct target_in {
 	json_t *tpgts, *luns, *parameters, *alua, *addresses;
+	const char *chap_file;
 };
 
 struct addresses_in {

@@ -243,6 +243,20 @@ static int build_limits(struct build *build, const struct at *up, json_t *object
 	return 0;
 }
 
+/* What is in the file is looked at when the target is served. */
+static int build_chap(struct build *build, const struct at *up, const char *path_or_null,
+		      struct config_target *target)
+{
+	const struct at at = {.up = up, .key = "chapFile"};
+
+	if (!path_or_null)
+		return 0;
+	if (!*path_or_null)
+		return reader_bad(&build->reader, &at, "found no path, expected one");
+	target->chap_file = strdup(path_or_null);
+	return target->chap_file ? 0 : -ENOMEM;
+}
+
 static int build_target(struct build *build, const struct at *at, json_t *object, GHashTable *names,
 			struct config_target *target)
 {
@@ -269,6 +283,8 @@ static int build_target(struct build *build, const struct at *at, json_t *object
 		target->limits = iscsi_default_limits;
 		r = build_limits(build, at, in.parameters, &target->limits);
 	}
+	if (r == 0)
+		r = build_chap(build, at, in.chap_file, target);
 	if (r == 0)
 		r = build_alua(build, at, in.alua, target);
 	if (r == 0)

@@ -15,8 +15,9 @@ struct reload {
 	struct service *service;
 	struct config *now;
 	struct config *next;
-	struct service_lu *lus; /* in the order of next->storages */
-	int *was;		/* for each of them its index in now->storages, or -1 */
+	struct service_lu *lus;		  /* in the order of next->storages */
+	int *was;			  /* for each of them its index in now->storages, or -1 */
+	struct iscsi_chap_secrets **chap; /* in the order of next->targets */
 };
 
 static int refuse(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -253,6 +254,15 @@ static int judge_kernel(const struct reload *reload)
 	return EXIT_OK;
 }
 
+static int read_secrets(struct reload *reload)
+{
+	int code = service_read_chap(reload->next, &reload->chap);
+
+	if (code != EXIT_OK)
+		log_error("passwords cannot be read; nothing has changed");
+	return code;
+}
+
 /* ---- new storages ---- */
 
 static int open_new(struct reload *reload)
@@ -386,6 +396,16 @@ static void change_groups(const struct reload *reload, struct scsi_target *targe
 	}
 }
 
+/* Sessions stay; the next login is judged by them. */
+static void change_secrets(const struct reload *reload, const struct scsi_target *target)
+{
+	const char *iqn = scsi_target_name(target);
+	const struct config *next = reload->next;
+
+	iscsi_server_set_chap(reload->service->server, iqn,
+			      reload->chap[find_target(next, iqn) - next->targets]);
+}
+
 /* What the next configuration has no longer. Return: how many. */
 static unsigned let_go_of_old(const struct reload *reload)
 {
@@ -414,8 +434,10 @@ static int apply(struct reload *reload)
 	if (code != EXIT_OK)
 		return code;
 	change_kept(reload);
-	for (unsigned i = 0; i < service->n_targets; i++)
+	for (unsigned i = 0; i < service->n_targets; i++) {
+		change_secrets(reload, service->targets[i]);
 		change_groups(reload, service->targets[i]);
+	}
 	n_gone = let_go_of_old(reload);
 	log_info("configuration reloaded: storages %u, of which new %u, gone %u",
 		 reload->next->n_storages, reload->next->n_storages - (service->n_lus - n_gone),
@@ -431,12 +453,14 @@ int service_reload(struct service *service, struct config *now, struct config *n
 {
 	scoped(free) int *was = g_new(int, next->n_storages);
 	struct reload reload = {service, now, next, g_new0(struct service_lu, next->n_storages),
-				was};
+				was,	 NULL};
 	int code;
 
 	for (unsigned i = 0; i < next->n_storages; i++)
 		was[i] = -1;
 	code = judge_fixed_parts(&reload);
+	if (code == EXIT_OK)
+		code = read_secrets(&reload);
 	if (code == EXIT_OK)
 		code = match_storages(&reload);
 	if (code == EXIT_OK)
@@ -447,6 +471,7 @@ int service_reload(struct service *service, struct config *now, struct config *n
 		code = apply(&reload);
 	if (code != EXIT_OK)
 		close_new(&reload);
+	service_drop_chap(next, reload.chap);
 	free(reload.lus);
 	return code;
 }

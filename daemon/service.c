@@ -231,7 +231,8 @@ static int give_portals(struct service *service)
 	return 0;
 }
 
-static int start_server(struct service *service, const struct config *config)
+static int start_server(struct service *service, const struct config *config,
+			struct iscsi_chap_secrets *const *chap)
 {
 	uint64_t part = config->memory_limit / MEMORY_PART;
 	const struct iscsi_server_config cfg = {
@@ -250,8 +251,11 @@ static int start_server(struct service *service, const struct config *config)
 	r = iscsi_server_new(&cfg, &service->server);
 	if (r == 0)
 		r = give_portals(service);
-	for (unsigned i = 0; r == 0 && i < config->n_targets; i++)
+	for (unsigned i = 0; r == 0 && i < config->n_targets; i++) {
 		r = make_target(service, &config->targets[i]);
+		if (r == 0)
+			iscsi_server_set_chap(service->server, config->targets[i].iqn, chap[i]);
+	}
 	if (r == 0)
 		r = iscsi_server_start(service->server);
 	if (r < 0) {
@@ -279,6 +283,7 @@ static int start_consumer(struct service *service)
 int service_start(const struct config *config, struct service **ret_service)
 {
 	struct service *service = calloc(1, sizeof(*service));
+	struct iscsi_chap_secrets **chap = NULL;
 	int code;
 
 	if (!service)
@@ -292,13 +297,16 @@ int service_start(const struct config *config, struct service **ret_service)
 	/* A taken port is found before a missing file is made. */
 	code = open_portals(service, config);
 	if (code == EXIT_OK)
+		code = service_read_chap(config, &chap);
+	if (code == EXIT_OK)
 		code = open_state_dir(service, config);
 	if (code == EXIT_OK)
 		code = start_reactors(service, config);
 	if (code == EXIT_OK)
 		code = open_lus(service, config);
 	if (code == EXIT_OK)
-		code = start_server(service, config);
+		code = start_server(service, config, chap);
+	service_drop_chap(config, chap);
 	if (code == EXIT_OK && config->tcmu.enabled)
 		code = start_consumer(service);
 	if (code != EXIT_OK) {

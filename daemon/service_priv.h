@@ -73,3 +73,13 @@ void service_let_go(struct service *service, struct scsi_lu *lu);
 
 /* Closes what is left of those, at the end. Return: as service_close_lu(). */
 int service_close_leaving(struct service *service);
+
+/* ---- service_chap.c ---- */
+
+/**
+ * service_read_chap() - the secrets of all targets
+ * @ret_secrets: a reference for each target of @config, in its order; NULL for those without
+ * Return: EXIT_OK; else what fits, and it has been said.
+ */
+int service_read_chap(const struct config *config, struct iscsi_chap_secrets ***ret_secrets);
+void service_drop_chap(const struct config *config, struct iscsi_chap_secrets **secrets);

@@ -396,8 +396,7 @@ struct iscsi_registry *server_registry(const struct iscsi_server *server);
 const struct iscsi_server_config *server_config(const struct iscsi_server *server);
 enum iscsi_login_status server_find_target(const struct iscsi_login_host *host,
 					   const char *initiator, const char *target,
-					   const struct iscsi_limits **ret_limits,
-					   uint16_t *ret_tpgt);
+					   struct iscsi_login_target *ret_target);
 struct scsi_target *server_target(const struct iscsi_server *server, const char *name);
 unsigned server_n_targets(const struct iscsi_server *server);
 const char *server_target_name(const struct iscsi_server *server, unsigned target);

@@ -224,14 +224,25 @@ static enum key_outcome take_data_digest(struct iscsi_negotiation *neg, const st
 static enum key_outcome take_auth_method(struct iscsi_negotiation *neg, const struct key *key,
 					 const struct iscsi_pair *pair, char *ret_value)
 {
-	static const char *const methods[] = {"None", NULL};
-	int chosen = list_choose(pair, methods, ~0u);
+	enum { NONE, CHAP };
+	static const char *const methods[] = {[NONE] = "None", [CHAP] = "CHAP", NULL};
+	int chosen = list_choose(pair, methods, neg->chap ? 1 << CHAP : 1 << NONE);
 
-	(void)neg, (void)key;
+	(void)key;
 	if (chosen < 0)
 		return KEY_NO_AUTH;
+	if (chosen == CHAP)
+		iscsi_chap_agree(neg->chap);
 	value_put(ret_value, methods[chosen]);
 	return KEY_ANSWER;
+}
+
+/* Answered at the end of the text, by the step that the keys make up. */
+static enum key_outcome take_chap(struct iscsi_negotiation *neg, const struct key *key,
+				  const struct iscsi_pair *pair, char *ret_value)
+{
+	(void)key, (void)ret_value;
+	return neg->chap && iscsi_chap_take(neg->chap, pair) ? KEY_SILENT : KEY_OUT_OF_PLACE;
 }
 
 /* Not an initiator's to send; or part of an exchange by a method that has not been agreed on. */
@@ -312,11 +323,11 @@ static enum key_outcome take_marker_interval(struct iscsi_negotiation *neg, cons
 static const struct key keys[] = {
 	/* RFC 7143 12 */
 	{"AuthMethod", take_auth_method, SECURITY_ONLY, LIST, NO_FIELD, 0, 0},
-	{"CHAP_A", take_out_of_place, SECURITY_ONLY, LIST, NO_FIELD, 0, 0},
-	{"CHAP_I", take_out_of_place, SECURITY_ONLY, LIST, NO_FIELD, 0, 0},
-	{"CHAP_C", take_out_of_place, SECURITY_ONLY, LIST, NO_FIELD, 0, 0},
-	{"CHAP_N", take_out_of_place, SECURITY_ONLY, LIST, NO_FIELD, 0, 0},
-	{"CHAP_R", take_out_of_place, SECURITY_ONLY, LIST, NO_FIELD, 0, 0},
+	{"CHAP_A", take_chap, SECURITY_ONLY, LIST, NO_FIELD, 0, 0},
+	{"CHAP_I", take_chap, SECURITY_ONLY, LIST, NO_FIELD, 0, 0},
+	{"CHAP_C", take_chap, SECURITY_ONLY, LIST, NO_FIELD, 0, 0},
+	{"CHAP_N", take_chap, SECURITY_ONLY, LIST, NO_FIELD, 0, 0},
+	{"CHAP_R", take_chap, SECURITY_ONLY, LIST, NO_FIELD, 0, 0},
 	{"KRB_AP_REQ", take_out_of_place, SECURITY_ONLY, LIST, NO_FIELD, 0, 0},
 	{"SRP_U", take_out_of_place, SECURITY_ONLY, LIST, NO_FIELD, 0, 0},
 	{"SRP_GROUP", take_out_of_place, SECURITY_ONLY, LIST, NO_FIELD, 0, 0},
@@ -504,6 +515,8 @@ enum iscsi_login_status iscsi_negotiate(struct iscsi_negotiation *neg, const uin
 	status = pairs_take(neg, in, false, &waiting, answer);
 	if (status == LOGIN_SUCCESS && waiting)
 		status = pairs_take(neg, in, true, &waiting, answer);
+	if (status == LOGIN_SUCCESS && neg->chap)
+		status = iscsi_chap_step(neg->chap, answer);
 	return status;
 }
 

@@ -8,7 +8,7 @@
  * login ends when a declared value is illegal, when a key comes twice or in the wrong stage, and
  * when a default is left that the target does not accept (RFC 7143 7.12).
  */
-#include "iscsi/login.h"
+#include "iscsi/chap.h"
 
 /* Where text comes from; a set of these says where a key is legal. */
 enum iscsi_key_stage {
@@ -24,6 +24,7 @@ struct iscsi_negotiation {
 	bool named;		  /* the names have been taken: from here on they are refused */
 	uint64_t seen;		  /* a bit per row: no key is negotiated twice */
 	struct iscsi_params ours; /* what we would choose */
+	struct iscsi_chap *chap;  /* how the initiator has to prove who it is; NULL: it need not */
 	unsigned header_digest, data_digest; /* sets of enum iscsi_digest_policy */
 	struct iscsi_params params;	     /* what holds now */
 };

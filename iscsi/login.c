@@ -19,6 +19,7 @@ struct iscsi_login {
 	bool over;     /* complete or refused */
 	struct iscsi_bhs first;
 	struct iscsi_negotiation neg;
+	struct iscsi_chap *chap; /* NULL: nobody has to prove who he is */
 	struct iscsi_login_result result;
 	struct login_bytes in;	/* text of requests with the C bit set */
 	struct login_bytes out; /* the answer under way */
@@ -68,6 +69,7 @@ void iscsi_login_free(struct iscsi_login *login)
 		return;
 	bytes_drop(&login->in);
 	bytes_drop(&login->out);
+	iscsi_chap_free(login->chap);
 	free(login);
 }
 
@@ -83,7 +85,7 @@ static int login_keys_settled(struct iscsi_login *login)
 	return (int)iscsi_negotiation_settle(&login->neg);
 }
 
-/* Without a method of authentication there is nothing to wait for in the security stage. */
+/* Besides, who has to prove who he is leaves the security stage only then: login_transit_to(). */
 static const struct login_move {
 	enum login_stage from, to;
 	int (*open)(struct iscsi_login *login); /* NULL: always */
@@ -201,30 +203,47 @@ static int login_take_name(const struct iscsi_pair *pair, struct login_names *na
 	return 0;
 }
 
+/* RFC 7143 6.3.1: who skips the security stage is turned away. */
+static int login_demand_chap(struct iscsi_login *login, struct iscsi_chap_secrets *secrets)
+{
+	if (login->stage != SECURITY) {
+		iscsi_chap_secrets_unref(secrets);
+		return LOGIN_AUTH_FAILED;
+	}
+	return iscsi_chap_new(login->host, secrets, &login->chap);
+}
+
 /*
  * Asks for the target and begins the negotiation with its limits. In a discovery session the
- * target's name is optional; where it is given, it must be right, and its tag is answered.
+ * target's name is optional; where it is given, it must be right, and its tag is answered. Names
+ * are no secret: nobody has to prove who he is to be told them.
  */
 static int login_find_target(struct iscsi_login *login, const struct login_names *names,
 			     struct bytes_out *out)
 {
 	const struct iscsi_login_host *host = login->host;
-	const struct iscsi_limits *limits = host->discovery_limits;
 	struct iscsi_login_result *result = &login->result;
+	struct iscsi_login_target target = {.limits = host->discovery_limits};
+	int r = 0;
 
 	if (names->target[0]) {
-		const struct iscsi_limits *target_limits = NULL;
-		enum iscsi_login_status status = host->find_target(
-			host, names->initiator, names->target, &target_limits, &result->tpgt);
+		enum iscsi_login_status status =
+			host->find_target(host, names->initiator, names->target, &target);
 
 		if (status != LOGIN_SUCCESS)
 			return (int)status;
-		if (!names->discovery)
-			limits = target_limits;
+		result->tpgt = target.tpgt;
 		iscsi_declare(out, "TargetPortalGroupTag", result->tpgt);
 	}
-	iscsi_negotiation_init(&login->neg, limits, names->discovery, result->tsih == 0);
-	return 0;
+	if (names->discovery) {
+		iscsi_chap_secrets_unref(target.chap);
+		target.limits = host->discovery_limits;
+	} else if (target.chap) {
+		r = login_demand_chap(login, target.chap);
+	}
+	iscsi_negotiation_init(&login->neg, target.limits, names->discovery, result->tsih == 0);
+	login->neg.chap = login->chap;
+	return r;
 }
 
 static int login_identify(struct iscsi_login *login, const uint8_t *text, size_t len,
@@ -243,29 +262,30 @@ static int login_identify(struct iscsi_login *login, const uint8_t *text, size_t
 	}
 	if (!names.initiator[0] || (!names.target[0] && !names.discovery))
 		return LOGIN_MISSING_PARAMETER;
-	r = login_find_target(login, &names, out);
-	if (r)
-		return r;
 	memcpy(result->initiator, names.initiator, sizeof(names.initiator));
 	if (!names.discovery)
 		memcpy(result->target, names.target, sizeof(names.target));
 	result->discovery = names.discovery;
-	return 0;
+	return login_find_target(login, &names, out);
 }
 
 /* ---- text ---- */
 
 /*
- * Room for all answers to a text and for our own two declarations. A text of many short keys
- * that nobody knows would be answered by a multiple of itself: there is a limit to that.
+ * Room for all answers to a text, for our own two declarations and for a step of CHAP. A text of
+ * many short keys that nobody knows would be answered by a multiple of itself: there is a limit to
+ * that.
  */
-static int login_answer_room(const uint8_t *text, size_t len, size_t *ret_room)
+static int login_answer_room(const struct iscsi_login *login, const uint8_t *text, size_t len,
+			     size_t *ret_room)
 {
 	struct bytes_in in = bytes_in(text, len);
 	size_t room = 2 * (ISCSI_KEY_MAX + ISCSI_ANSWER_EXTRA);
 	struct iscsi_pair pair;
 	int r;
 
+	if (login->chap)
+		room += ISCSI_CHAP_ANSWER_MAX;
 	while ((r = iscsi_text_next(&in, &pair)) > 0)
 		room += pair.key_len + ISCSI_ANSWER_EXTRA;
 	if (r < 0 || room > ISCSI_TEXT_MAX)
@@ -282,7 +302,7 @@ static int login_negotiate(struct iscsi_login *login, const uint8_t *text, size_
 	size_t room;
 	int r;
 
-	r = login_answer_room(text, len, &room);
+	r = login_answer_room(login, text, len, &room);
 	if (r == 0)
 		r = bytes_reserve(&login->out, room);
 	if (r)
@@ -344,8 +364,12 @@ static int login_transit_to(struct iscsi_login *login, const struct iscsi_bhs *r
 			    struct iscsi_login_answer *answer)
 {
 	const struct login_move *move = login_move_find(login->stage, login_nsg(req));
-	int r = move->open ? move->open(login) : 0;
+	int r;
 
+	/* RFC 7143 6.3.3: T stays 0 while there is more to come. */
+	if (login->chap && !iscsi_chap_done(login->chap))
+		return iscsi_chap_agreed(login->chap) ? 0 : LOGIN_AUTH_FAILED;
+	r = move->open ? move->open(login) : 0;
 	if (r)
 		return r;
 	answer->bhs.b[1] |= (uint8_t)(BHS_FINAL | move->to);

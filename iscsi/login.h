@@ -4,6 +4,7 @@
  * The login phase: bytes in, bytes out. No socket, no clock, no thread: a Login Request comes in
  * with its text, a Login Response goes out. Source: RFC 7143 6, 11.12, 11.13.
  */
+#include "iscsi/chap_secrets.h"
 #include "iscsi/params.h"
 #include "iscsi/pdu.h"
 #include "iscsi/text.h"
@@ -31,17 +32,24 @@ enum iscsi_login_status { /* class << 8 | detail, RFC 7143 11.13.5 */
 
 enum login_stage { SECURITY = 0, OPERATIONAL = 1, FULL_FEATURE = 3 }; /* the CSG and NSG codes */
 
+/* What a login needs to know of its target. */
+struct iscsi_login_target {
+	const struct iscsi_limits *limits;
+	struct iscsi_chap_secrets *chap; /* a reference, the login's from now on; NULL: none */
+	uint16_t tpgt;
+};
+
 /* What login asks of the portal it came in on. */
 struct iscsi_login_host {
 	/*
 	 * May @initiator log in to @target here? Runs once, when both names are known.
-	 * Return: LOGIN_SUCCESS and the target's limits and TPG tag; else the status to refuse
-	 * with.
+	 * Return: LOGIN_SUCCESS and the target; else the status to refuse with.
 	 */
 	enum iscsi_login_status (*find_target)(const struct iscsi_login_host *host,
 					       const char *initiator, const char *target,
-					       const struct iscsi_limits **ret_limits,
-					       uint16_t *ret_tpgt);
+					       struct iscsi_login_target *ret_target);
+	/* Bytes that nobody can foresee. Only where a target has chap. */
+	void (*random)(const struct iscsi_login_host *host, void *buf, size_t len);
 	const struct iscsi_limits *discovery_limits;
 };
 
@@ -84,7 +92,8 @@ void iscsi_login_free(struct iscsi_login *login); /* NULL is fine */
 int iscsi_login_step(struct iscsi_login *login, const struct iscsi_bhs *req, const uint8_t *data,
 		     struct iscsi_login_answer *ret_answer);
 
-/* After LOGIN_COMPLETE. The login's, until it is freed. */
+/* After LOGIN_COMPLETE; before, only the names that have been given. The login's, until it is
+ * freed. */
 const struct iscsi_login_result *iscsi_login_result(const struct iscsi_login *login);
 
 /* Turns any answer of this login into a refusal with @status. */

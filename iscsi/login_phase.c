@@ -120,6 +120,23 @@ static void attach_session(struct iscsi_conn *conn, uint32_t cmdsn)
 		login_granted(conn);
 }
 
+static void host_random(const struct iscsi_login_host *host, void *buf, size_t len)
+{
+	engine_random(conn_engine(container_of(host, struct iscsi_conn, login_host)), buf, len);
+}
+
+/* For the administrator; the initiator is not told what was wrong. */
+static void log_if_unproved(const struct iscsi_conn *conn, const struct iscsi_login_answer *answer)
+{
+	const struct iscsi_login_result *result = iscsi_login_result(conn->login);
+	char peer[80];
+
+	if (answer->outcome == LOGIN_REFUSED && be16_get(answer->bhs.b + 36) == LOGIN_AUTH_FAILED)
+		log_warning("%s (%s): not logged in%s%s: authentication failed", result->initiator,
+			    conn_peer(conn, peer, sizeof(peer)), *result->target ? " to " : "",
+			    result->target);
+}
+
 static void login_take(struct iscsi_request *req)
 {
 	struct iscsi_conn *conn = req->conn;
@@ -130,6 +147,7 @@ static void login_take(struct iscsi_request *req)
 	if (!conn->login) {
 		conn->login_host = (struct iscsi_login_host){
 			.find_target = server_find_target,
+			.random = host_random,
 			.discovery_limits = &iscsi_default_limits,
 		};
 		r = iscsi_login_new(&conn->login_host, &conn->login);
@@ -142,6 +160,7 @@ static void login_take(struct iscsi_request *req)
 		conn_drop(conn, "out of memory");
 		return;
 	}
+	log_if_unproved(conn, &answer);
 	if (answer.outcome != LOGIN_COMPLETE) {
 		send_answer(conn, &answer.bhs, answer.data, answer.data_len, cmdsn,
 			    answer.outcome == LOGIN_REFUSED);

@@ -6,6 +6,7 @@
 #include "iscsi/text.h"
 #include "util/log.h"
 #include <errno.h>
+#include <pthread.h>
 
 struct portal {
 	struct iscsi_server *server;
@@ -26,6 +27,7 @@ struct link_entry {
 struct target_entry {
 	struct scsi_target *target;
 	struct iscsi_limits limits;
+	struct iscsi_chap_secrets *chap; /* under chap_lock; NULL: none */
 	struct link_entry *links;
 	unsigned n_links;
 	unsigned next; /* index + 1 in the chain of its name's hash; 0: the last */
@@ -38,6 +40,7 @@ struct iscsi_server {
 	struct iscsi_registry *registry;
 	struct target_entry *targets;
 	unsigned n_targets;
+	pthread_mutex_t chap_lock;	  /* a login looks, a reload changes */
 	unsigned by_name[TARGET_BUCKETS]; /* index + 1 of the first of a chain; 0: none */
 	struct portal **portals;
 	unsigned n_portals;
@@ -84,6 +87,7 @@ int iscsi_server_new(const struct iscsi_server_config *cfg, struct iscsi_server 
 
 	if (!server)
 		return -ENOMEM;
+	pthread_mutex_init(&server->chap_lock, NULL);
 	server->cfg = *cfg;
 	server->cfg.queue_depth = or_default(cfg->queue_depth, 128);
 	server->cfg.login_timeout_ms = or_default(cfg->login_timeout_ms, 15000);
@@ -185,24 +189,39 @@ int iscsi_server_link(struct iscsi_server *server, const char *name, uint16_t ta
 
 enum iscsi_login_status server_find_target(const struct iscsi_login_host *host,
 					   const char *initiator, const char *target,
-					   const struct iscsi_limits **ret_limits,
-					   uint16_t *ret_tpgt)
+					   struct iscsi_login_target *ret_target)
 {
 	const struct iscsi_conn *conn = container_of(host, struct iscsi_conn, login_host);
-	const struct iscsi_server *server = conn->server;
+	struct iscsi_server *server = conn->server;
 	const struct target_entry *entry = target_find(server, target);
 
-	(void)initiator; /* every initiator may: access control is a matter of its own */
+	(void)initiator; /* every initiator may that has the secrets: there are no lists of names */
 	for (unsigned i = 0; entry && i < entry->n_links; i++) {
 		const struct link_entry *link = &entry->links[i];
 
 		if (link->portal == conn->portal) {
-			*ret_limits = &entry->limits;
-			*ret_tpgt = link->tag;
+			ret_target->limits = &entry->limits;
+			ret_target->tpgt = link->tag;
+			pthread_mutex_lock(&server->chap_lock);
+			ret_target->chap = iscsi_chap_secrets_ref(entry->chap);
+			pthread_mutex_unlock(&server->chap_lock);
 			return LOGIN_SUCCESS;
 		}
 	}
 	return LOGIN_NOT_FOUND;
+}
+
+void iscsi_server_set_chap(struct iscsi_server *server, const char *name,
+			   struct iscsi_chap_secrets *secrets)
+{
+	struct target_entry *entry = target_find(server, name);
+	struct iscsi_chap_secrets *old;
+
+	pthread_mutex_lock(&server->chap_lock);
+	old = entry->chap;
+	entry->chap = iscsi_chap_secrets_ref(secrets);
+	pthread_mutex_unlock(&server->chap_lock);
+	iscsi_chap_secrets_unref(old);
 }
 
 struct scsi_target *server_target(const struct iscsi_server *server, const char *name)
@@ -490,8 +509,10 @@ void iscsi_server_free(struct iscsi_server *server)
 	}
 	for (unsigned i = 0; i < server->n_targets; i++) {
 		scsi_target_unref(server->targets[i].target);
+		iscsi_chap_secrets_unref(server->targets[i].chap);
 		free(server->targets[i].links);
 	}
+	pthread_mutex_destroy(&server->chap_lock);
 	registry_free(server->registry);
 	free(server->targets);
 	free(server->portals);

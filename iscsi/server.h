@@ -4,6 +4,7 @@
  * The iSCSI front end as the daemon sees it: portals, portal groups and targets over reactors.
  * Also how simulation runs a whole target in one thread.
  */
+#include "iscsi/chap_secrets.h"
 #include "iscsi/params.h"
 #include "scsi/lu.h"
 #include "util/reactor.h"
@@ -30,6 +31,13 @@ int iscsi_server_new(const struct iscsi_server_config *cfg, struct iscsi_server 
 /* A target with its limits, to be mapped to portals by groups. The server takes a reference. */
 int iscsi_server_add_target(struct iscsi_server *server, struct scsi_target *target,
 			    const struct iscsi_limits *limits);
+
+/*
+ * By which secrets the initiators of a target prove who they are; NULL: they need not. Takes a
+ * reference. Any thread, also while it serves: it holds for logins that come after it.
+ */
+void iscsi_server_set_chap(struct iscsi_server *server, const char *target,
+			   struct iscsi_chap_secrets *secrets);
 
 /*
  * A portal: a listening, non-blocking socket, taken over on success. @address is what

@@ -78,6 +78,24 @@ void iscsi_text_put(struct bytes_out *out, const char *key, const char *value)
 	memcpy(p + key_len + 1, value, value_len + 1);
 }
 
+void iscsi_text_put_binary(struct bytes_out *out, const char *key, const uint8_t *bytes, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+	size_t key_len = strlen(key);
+	uint8_t *p = out_room(out, key_len + 3 + 2 * len + 1);
+
+	if (!p)
+		return;
+	memcpy(p, key, key_len);
+	memcpy(p + key_len, "=0x", 3);
+	p += key_len + 3;
+	for (size_t i = 0; i < len; i++) {
+		*p++ = (uint8_t)digits[bytes[i] >> 4];
+		*p++ = (uint8_t)digits[bytes[i] & 15];
+	}
+	*p = '\0';
+}
+
 bool iscsi_pair_is(const struct iscsi_pair *pair, const char *key)
 {
 	return strlen(key) == pair->key_len && memcmp(pair->key, key, pair->key_len) == 0;
@@ -112,6 +130,87 @@ int iscsi_pair_number(const struct iscsi_pair *pair, uint32_t *ret_number)
 	}
 	*ret_number = (uint32_t)n;
 	return 0;
+}
+
+/* An odd number of digits has a zero in front: the length in bytes is (n + 1) / 2. */
+static int hex_binary(const uint8_t *p, size_t n, uint8_t *ret_bytes, size_t cap, size_t *ret_len)
+{
+	size_t len = n / 2 + n % 2, odd = n % 2;
+
+	if (n == 0 || len > cap)
+		return -EPROTO;
+	for (size_t i = 0; i < len; i++) {
+		int high = i == 0 && odd ? 0 : hex_digit(p[2 * i - odd]);
+		int low = hex_digit(p[2 * i + 1 - odd]);
+
+		if (high < 0 || low < 0)
+			return -EPROTO;
+		ret_bytes[i] = (uint8_t)(high << 4 | low);
+	}
+	*ret_len = len;
+	return 0;
+}
+
+/* 0 to 63, or -1 */
+static int base64_digit(uint8_t c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (is_digit(c))
+		return c - '0' + 52;
+	return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/*
+ * Groups of four digits for three bytes; of the last, one or two may be padding. The bits that
+ * padding leaves over are zeroes, so that a value has one encoding.
+ */
+static int base64_binary(const uint8_t *p, size_t n, uint8_t *ret_bytes, size_t cap,
+			 size_t *ret_len)
+{
+	size_t pad = 0, len;
+
+	if (n == 0 || n % 4)
+		return -EPROTO;
+	while (pad < 2 && p[n - 1 - pad] == '=')
+		pad++;
+	len = n / 4 * 3 - pad;
+	if (len > cap)
+		return -EPROTO;
+	for (size_t i = 0; i < n; i += 4) {
+		size_t digits = i + 4 == n ? 4 - pad : 4;
+		uint32_t group = 0;
+
+		for (size_t j = 0; j < 4; j++) {
+			int digit = j < digits ? base64_digit(p[i + j]) : 0;
+
+			if (digit < 0)
+				return -EPROTO;
+			group = group << 6 | (uint32_t)digit;
+		}
+		if (digits < 4 && group & (digits == 3 ? 0xff : 0xffff))
+			return -EPROTO;
+		for (size_t j = 0; j < digits - 1; j++)
+			*ret_bytes++ = (uint8_t)(group >> (16 - 8 * j));
+	}
+	*ret_len = len;
+	return 0;
+}
+
+int iscsi_pair_binary(const struct iscsi_pair *pair, uint8_t *ret_bytes, size_t cap,
+		      size_t *ret_len)
+{
+	const uint8_t *p = (const uint8_t *)pair->value;
+
+	if (pair->value_len < 2 || p[0] != '0')
+		return -EPROTO;
+	if ((p[1] | 0x20) == 'x')
+		return hex_binary(p + 2, pair->value_len - 2, ret_bytes, cap, ret_len);
+	if ((p[1] | 0x20) == 'b')
+		return base64_binary(p + 2, pair->value_len - 2, ret_bytes, cap, ret_len);
+	return -EPROTO;
 }
 
 /*

@@ -28,6 +28,19 @@ bool iscsi_pair_value_is(const struct iscsi_pair *pair, const char *value);
 /* A numerical value: decimal or 0x hexadecimal, at most 32 bits. Return: 0 or -EPROTO. */
 int iscsi_pair_number(const struct iscsi_pair *pair, uint32_t *ret_number);
 
+/**
+ * iscsi_pair_binary() - a binary value: a hex-constant or a base64-constant
+ * Nothing is written before the length is known to fit.
+ * Return: 0, with 1 to @cap bytes in @ret_bytes; -EPROTO when it is neither, or longer.
+ * Source: RFC 7143 6.1, RFC 4648 4
+ */
+int iscsi_pair_binary(const struct iscsi_pair *pair, uint8_t *ret_bytes, size_t cap,
+		      size_t *ret_len);
+
+/* Appends key=0x... and its NUL; out->full when it does not fit. */
+void iscsi_text_put_binary(struct bytes_out *out, const char *key, const uint8_t *bytes,
+			   size_t len);
+
 /*
  * An iSCSI name: iqn., eui. or naa. form of the right alphabet and length; upper case is folded
  * to lower on the way. Return: 0, or -EINVAL. @ret_name has ISCSI_NAME_MAX + 1 bytes.

@@ -19,6 +19,7 @@ SOURCE = os.environ.get("SOURCE") or os.path.dirname(os.path.dirname(os.path.dir
 DUOTGT = os.environ.get("DUOTGT") or os.path.join(SOURCE, "build", "duotgt")
 PRINT_CONFIG_KEYS = os.environ.get("PRINT_CONFIG_KEYS") or os.path.join(
     SOURCE, "build", "tests", "print_config_keys")
+CHAP = ("host", "0123456789abcdef")  # name and password in all files of them
 SECONDS = 60  # only so that a hang becomes a failure
 
 # The daemon's default directories, for all that this process starts: never those of the host.
@@ -48,6 +49,10 @@ def initiator(tool, *args):
     if done.returncode:
         raise AssertionError(f"{tool} {args}: {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout
+
+
+def logs_in(url):
+    return run(shutil.which("iscsi-inq"), url).returncode == 0
 
 
 def has_ipv6():
@@ -115,6 +120,14 @@ class Server:
         return self.process.wait(SECONDS)
 
 
+def secret_file(path, folder, text):
+    """A file of that name in @folder, for its owner alone; its new path."""
+    path = os.path.join(folder, os.path.basename(path))
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as file:
+        file.write(text)
+    return path
+
+
 def into_folder(config, folder):
     """A copy of a configuration whose files are in @folder and whose ports are free ones."""
     config = json.loads(json.dumps(config))
@@ -123,11 +136,8 @@ def into_folder(config, folder):
             tuples = storage["protection"]["path"]
             storage["protection"]["path"] = os.path.join(folder, os.path.basename(tuples))
         if "encryption" in storage:
-            key = os.path.join(folder, os.path.basename(storage["encryption"]["keyFile"]))
-            storage["encryption"]["keyFile"] = key
-            with open(os.open(key, os.O_WRONLY | os.O_CREAT, 0o600), "w",
-                      encoding="ascii") as file:
-                file.write("0f" * 32 + "\n")
+            storage["encryption"]["keyFile"] = secret_file(storage["encryption"]["keyFile"],
+                                                           folder, "0f" * 32 + "\n")
         kind, colon, path = storage.get("path", "").rpartition(":")
         if "/" not in path:
             continue
@@ -136,6 +146,9 @@ def into_folder(config, folder):
         if not storage.get("deviceSize"):
             with open(path, "wb") as file:
                 file.truncate(1 << 20)
+    for target in config.get("iscsitargets", {}).values():
+        if "chapFile" in target:
+            target["chapFile"] = secret_file(target["chapFile"], folder, " ".join(CHAP) + "\n")
     for portal in config.get("iscsiportals", []):
         host = portal["portal"].rpartition(":")[0]
         portal["portal"] = ("127.0.0.1" if host[0] == "[" and not has_ipv6() else host) + ":0"
@@ -168,6 +181,9 @@ def serve_and_look(config, folder):
             device = config["iscsitargets"][iqn]["luns"][lun]
             if device not in offline:
                 kind = "MMC" if device in discs else "DIRECT_ACCESS"
+                if "chapFile" in config["iscsitargets"][iqn]:
+                    assert not logs_in(url), f"{url}: without a password"
+                    url = url.replace("//", "//" + "%".join(CHAP) + "@")
                 assert kind in initiator("iscsi-inq", url), url
         if "tcmu" in config:
             assert server.lines.get(timeout=SECONDS) == "ready tcmu\n"

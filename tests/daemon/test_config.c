@@ -49,6 +49,7 @@ static void every_key_arrives(void **state)
 		"\"FirstBurstLength\": 512, \"MaxRecvDataSegmentLength\": 16384, "
 		"\"MaxOutstandingR2T\": 2, \"DefaultTime2Wait\": 3, \"DefaultTime2Retain\": 4, "
 		"\"HeaderDigest\": \"CRC32C\", \"DataDigest\": \"CRC32C,None\"}, "
+		"\"chapFile\": \"/etc/a.chap\", "
 		"\"managementAddresses\": {\"status\": \"http://a\"}}}, "
 		"\"performance\": "
 		"{\"enableNUMA\": true, \"enableIoUring\": false, \"ioUringQueueDepth\": 64, "
@@ -105,6 +106,7 @@ static void every_key_arrives(void **state)
 
 	assert_int_equal(config->n_targets, 1);
 	assert_string_equal(t->iqn, "iqn.2026-11.org.example:a");
+	assert_string_equal(t->chap_file, "/etc/a.chap");
 	assert_string_equal(t->addresses[SERVICE_STATUS], "http://a");
 	assert_null(t->addresses[SERVICE_LOGGING]);
 	assert_int_equal(t->n_tpgs, 2);

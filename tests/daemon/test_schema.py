@@ -48,6 +48,7 @@ FULL = {
         "alua": {
             "groups": {"10": {"state": "active/non-optimized", "preferred": True, "tpgts": [1]}},
             "implicit": True, "explicit": True, "referrals": True, "hook": "/usr/bin/true"},
+        "chapFile": "/etc/duotgt/target.chap",
         "managementAddresses": {
             "unspecified": "https://a.example.org/", "storageConfiguration": "ssh://10.0.0.1",
             "diagnostics": "https://[fe80::1]/x?y=z#a", "status": "snmp://a", "logging": "a:b",
@@ -122,6 +123,7 @@ BAD = [
     (("iscsitargets", IQN, "alua"), {"groups": {"1": {"tpgts": [1]}}, "implicit": False}),
     (("iscsitargets", IQN, "alua", "hook"), "true"),
     (("iscsitargets", IQN, "managementAddresses"), {}),
+    (("iscsitargets", IQN, "chapFile"), ""), (("iscsitargets", IQN, "chapFile"), ["/a"]),
     *((("iscsitargets", IQN, "managementAddresses", "status"), uri)
       for uri in ("", "a", ":a", "1a:b", "a:", "a:b c", "a:\u00e4", "a:" + "b" * 1019)),
     (("performance", "numaBufferSize"), 100000), (("performance", "numaBufferPoolSize"), 15),

@@ -45,6 +45,15 @@ def image(folder, size, name="disk.img"):
     return path
 
 
+def secret_file(folder, name, text, mode=0o600):
+    """A file that only its owner may read, unless told otherwise; its path."""
+    path = os.path.join(folder, name)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
+        file.write(text)
+    os.chmod(path, mode)
+    return path
+
+
 def why_no_engine(engine):
     """The reason why this machine cannot run an engine, or None."""
     if engine != "uring":
@@ -175,6 +184,11 @@ class Duotgt(Server):
             if line.startswith("ready "):
                 self.urls.append(line.split(None, 1)[1])
         return self
+
+
+def with_user(url, user, password):
+    """A URL of libiscsi's for who logs in by CHAP."""
+    return url.replace("iscsi://", f"iscsi://{user}%{password}@")
 
 
 def serve(binary, specs, engine="auto", portals=("127.0.0.1:0",), more=()):

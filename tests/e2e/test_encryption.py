@@ -16,10 +16,7 @@ SANITIZE_FAILED = (3, 0x31, 3)
 
 
 def key_file(place, name="disk.key", digit="7", mode=0o600):
-    path = os.path.join(place.folder, name)
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
-        file.write(digit * 64 + "\n")
-    return path
+    return servers.secret_file(place.folder, name, digit * 64 + "\n", mode)
 
 
 def config_of(place, size=16 * MIB):

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A login as a sequence of up to 16 requests. The input is one byte that chooses the target's
- * limits, then for each request
+ * limits and whether it wants CHAP, then for each request
  *	byte 1 of its header (T, C, CSG, NSG),
  *	a byte of its header to spoil (0: none) and what to flip in it,
  *	the length of its text in two bytes, and the text.
@@ -10,6 +10,7 @@
 #include "iscsi/login.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -21,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 		}                                                                                  \
 	} while (0)
 
-enum { MAX_REQUESTS = 16, STRICT_DIGESTS = 1, SMALL_LIMITS = 2, NO_TARGET = 4 };
+enum { MAX_REQUESTS = 16, STRICT_DIGESTS = 1, SMALL_LIMITS = 2, NO_TARGET = 4, WANTS_CHAP = 8 };
 
 struct portal {
 	struct iscsi_login_host host; /* first: find_target() is given its address */
@@ -35,10 +36,26 @@ struct gathered {
 	size_t len;
 };
 
+static struct iscsi_chap_secrets *make_secrets(void)
+{
+	static const struct iscsi_chap_account initiator = {"host", "initiator secret", 16},
+					       target = {"disk", "the target's own", 16};
+	struct iscsi_chap_secrets *secrets = NULL;
+
+	return iscsi_chap_secrets_new(&initiator, &target, &secrets) == 0 ? secrets : NULL;
+}
+
+/* Always the same, so that an input can hold the right response. */
+static void host_random(const struct iscsi_login_host *host, void *buf, size_t len)
+{
+	(void)host;
+	for (size_t i = 0; i < len; i++)
+		((uint8_t *)buf)[i] = (uint8_t)(0xa0 + i);
+}
+
 static enum iscsi_login_status find_target(const struct iscsi_login_host *host,
 					   const char *initiator, const char *target,
-					   const struct iscsi_limits **ret_limits,
-					   uint16_t *ret_tpgt)
+					   struct iscsi_login_target *ret_target)
 {
 	struct portal *portal = (struct portal *)(uintptr_t)host;
 	char again[ISCSI_NAME_MAX + 1];
@@ -50,8 +67,11 @@ static enum iscsi_login_status find_target(const struct iscsi_login_host *host,
 	CHECK(strcmp(target, again) == 0);
 	if (portal->flags & NO_TARGET)
 		return LOGIN_NOT_FOUND;
-	*ret_limits = &portal->limits;
-	*ret_tpgt = 1;
+	*ret_target = (struct iscsi_login_target){
+		.limits = &portal->limits,
+		.chap = portal->flags & WANTS_CHAP ? make_secrets() : NULL,
+		.tpgt = 1,
+	};
 	return LOGIN_SUCCESS;
 }
 
@@ -59,6 +79,7 @@ static void portal_init(struct portal *portal, unsigned flags)
 {
 	*portal = (struct portal){.limits = iscsi_default_limits, .flags = flags};
 	portal->host.find_target = find_target;
+	portal->host.random = host_random;
 	portal->host.discovery_limits = &portal->limits;
 	if (flags & STRICT_DIGESTS)
 		portal->limits.header_digest = portal->limits.data_digest = DIGEST_CRC32C;
@@ -122,7 +143,41 @@ static void check_text(struct gathered *gathered, const struct iscsi_login_answe
 	gathered->len = 0;
 }
 
-static void check_result(const struct portal *portal, const struct iscsi_login_result *result)
+/* Looks for the one right response in all that was sent, wherever it was cut. */
+struct sent {
+	char tail[80];
+	size_t len;
+	bool has_response;
+};
+
+static void sent_add(struct sent *sent, const uint8_t *text, size_t len)
+{
+	/* By each hash, and one in base64; either case will do for what is checked here. */
+	static const char *const responses[] = {
+		"=0x2fee5ae181916e3a34810ab524e13152",
+		"=0bL+5a4YGRbjo0gQq1JOExUg==",
+		"=0x24e7156baa1ce679ebebeb7681ce42c383bdfd7c",
+		"=0xaf65bac1698813202c554b2038e0d11755d63d58b17fd1f43e73c80ab320eedd",
+		"=0xc8e6115e2b64da225be78cd98d571db44ca749bd2a53d4847eb7d3d8d26a01d7",
+	};
+
+	for (size_t i = 0; i < len; i++) {
+		if (sent->len == sizeof(sent->tail) - 1)
+			memmove(sent->tail, sent->tail + 1, --sent->len);
+		sent->tail[sent->len++] = text[i] ? (char)text[i] : ' ';
+		sent->tail[sent->len] = '\0';
+		for (size_t n = 0; n < sizeof(responses) / sizeof(responses[0]); n++) {
+			size_t tail = strlen(responses[n]);
+
+			if (sent->len >= tail &&
+			    strncasecmp(sent->tail + sent->len - tail, responses[n], tail) == 0)
+				sent->has_response = true;
+		}
+	}
+}
+
+static void check_result(const struct portal *portal, const struct sent *sent,
+			 const struct iscsi_login_result *result)
 {
 	const struct iscsi_params *p = &result->params;
 
@@ -140,6 +195,7 @@ static void check_result(const struct portal *portal, const struct iscsi_login_r
 	CHECK(p->data_pdu_in_order && p->data_sequence_in_order);
 	if (portal->flags & STRICT_DIGESTS)
 		CHECK(p->header_digest && p->data_digest);
+	CHECK(!(portal->flags & WANTS_CHAP) || result->discovery || sent->has_response);
 }
 
 static struct iscsi_bhs next_request(struct bytes_in *in, const uint8_t **ret_data)
@@ -164,6 +220,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct bytes_in in = bytes_in(data, size);
 	struct iscsi_login *login;
 	struct portal portal;
+	struct sent sent = {.len = 0};
 	bool over = false;
 
 	portal_init(&portal, in_u8(&in));
@@ -177,6 +234,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if (in.bad)
 			break;
+		sent_add(&sent, text, bhs_data_len(&req));
 		CHECK(iscsi_login_step(login, &req, text, &answer) == 0);
 		check_answer(&req, &answer);
 		CHECK(!over || answer.outcome == LOGIN_REFUSED);
@@ -184,7 +242,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (answer.outcome != LOGIN_REFUSED)
 			check_text(&gathered, &answer);
 		if (answer.outcome == LOGIN_COMPLETE)
-			check_result(&portal, iscsi_login_result(login));
+			check_result(&portal, &sent, iscsi_login_result(login));
 	}
 	iscsi_login_free(login);
 	return 0;

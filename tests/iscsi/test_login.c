@@ -16,6 +16,17 @@
 #define TAG "TargetPortalGroupTag=7"
 #define OURS "MaxRecvDataSegmentLength=65536"
 
+/* A target that asks for CHAP: what it says, and what is right; tests/iscsi/test_chap.c has more.
+ */
+#define LOCKED I_NAME " TargetName=iqn.2016-09.com.example:locked"
+#define CHALLENGED                                                                                 \
+	"CHAP_A=5 CHAP_I=160 CHAP_C=0x"                                                            \
+	"a0a1a2a3a4a5a6a7a8a9aaabacadaeafb0b1b2b3b4b5b6b7b8b9babbbcbdbebf"
+#define RIGHT "CHAP_N=host CHAP_R=0x2fee5ae181916e3a34810ab524e13152"
+#define WRONG "CHAP_N=host CHAP_R=0x2fee5ae181916e3a34810ab524e13153"
+#define ASKS_BACK "CHAP_I=7 CHAP_C=0x0011223344"
+#define PROVED "CHAP_N=disk CHAP_R=0xba3752553d4e9dd4e48cbefe8eeae9aa"
+
 enum {
 	STAY = 0x10, /* T is 0 */
 	MORE = 0x20, /* C is 1 */
@@ -27,10 +38,28 @@ enum {
 static struct iscsi_limits limits;
 static unsigned asked; /* how often the target was looked for */
 
+static struct iscsi_chap_secrets *make_secrets(bool long_name)
+{
+	static const struct iscsi_chap_account initiator = {"host", "initiator secret", 16};
+	struct iscsi_chap_account target = {"disk", "the target's own", 16};
+	struct iscsi_chap_secrets *secrets;
+
+	if (long_name)
+		memset(target.name, 'd', ISCSI_CHAP_NAME_MAX);
+	assert_int_equal(iscsi_chap_secrets_new(&initiator, &target, &secrets), 0);
+	return secrets;
+}
+
+static void host_random(const struct iscsi_login_host *host, void *buf, size_t len)
+{
+	(void)host;
+	for (size_t i = 0; i < len; i++)
+		((uint8_t *)buf)[i] = (uint8_t)(0xa0 + i);
+}
+
 static enum iscsi_login_status find_target(const struct iscsi_login_host *host,
 					   const char *initiator, const char *target,
-					   const struct iscsi_limits **ret_limits,
-					   uint16_t *ret_tpgt)
+					   struct iscsi_login_target *ret_target)
 {
 	(void)host;
 	asked++;
@@ -43,15 +72,17 @@ static enum iscsi_login_status find_target(const struct iscsi_login_host *host,
 		return LOGIN_TARGET_MOVED_TEMPORARILY;
 	if (strcmp(target, "iqn.2016-09.com.example:down") == 0)
 		return LOGIN_SERVICE_UNAVAILABLE;
-	if (strcmp(target, "iqn.2016-09.com.example:disk") != 0)
+	*ret_target = (struct iscsi_login_target){.limits = &limits, .tpgt = 7};
+	if (strncmp(target, "iqn.2016-09.com.example:locked", 30) == 0)
+		ret_target->chap = make_secrets(target[30]);
+	else if (strcmp(target, "iqn.2016-09.com.example:disk") != 0)
 		return LOGIN_NOT_FOUND;
-	*ret_limits = &limits;
-	*ret_tpgt = 7;
 	return LOGIN_SUCCESS;
 }
 
 static const struct iscsi_login_host host = {
 	.find_target = find_target,
+	.random = host_random,
 	.discovery_limits = &iscsi_default_limits,
 };
 
@@ -332,6 +363,69 @@ CONVERSATION(not_text, {OPERATIONAL, FULL_FEATURE, NAMES " what", LOGIN_INITIATO
 	 NULL});
 CONVERSATION(not_text_before_the_names,
 	{OPERATIONAL, FULL_FEATURE, "what " NAMES, LOGIN_INITIATOR_ERROR, OVER, NULL});
+
+/* authentication */
+CONVERSATION(chap_through_both_stages,
+	{SECURITY, OPERATIONAL, LOCKED " AuthMethod=CHAP,None", 0, STAY, TAG " AuthMethod=CHAP"},
+	{SECURITY, STAY, "CHAP_A=5", 0, STAY, CHALLENGED},
+	{SECURITY, OPERATIONAL, RIGHT " " ASKS_BACK, 0, OPERATIONAL, PROVED},
+	{OPERATIONAL, FULL_FEATURE, "InitialR2T=No", 0, FULL_FEATURE, "InitialR2T=No " OURS});
+CONVERSATION(chap_to_full_feature,
+	{SECURITY, FULL_FEATURE, LOCKED " AuthMethod=CHAP", 0, STAY, TAG " AuthMethod=CHAP"},
+	{SECURITY, FULL_FEATURE, "CHAP_A=5", 0, STAY, CHALLENGED},
+	{SECURITY, FULL_FEATURE, RIGHT, 0, FULL_FEATURE, ""});
+CONVERSATION(chap_without_haste,
+	{SECURITY, STAY, LOCKED, 0, STAY, TAG},
+	{SECURITY, STAY, "", 0, STAY, ""},
+	{SECURITY, STAY, "AuthMethod=None,CHAP", 0, STAY, "AuthMethod=CHAP"},
+	{SECURITY, STAY, "CHAP_A=5", 0, STAY, CHALLENGED},
+	{SECURITY, STAY, RIGHT, 0, STAY, ""},
+	{SECURITY, STAY, "InitiatorAlias=a", 0, STAY, ""},
+	{SECURITY, OPERATIONAL, "", 0, OPERATIONAL, ""},
+	{OPERATIONAL, FULL_FEATURE, "", 0, FULL_FEATURE, OURS});
+CONVERSATION(chap_in_pieces,
+	{SECURITY, STAY | MORE, LOCKED, 0, STAY, ""},
+	{SECURITY, OPERATIONAL, "AuthMethod=CHAP", 0, STAY, TAG " AuthMethod=CHAP"},
+	{SECURITY, OPERATIONAL, "CHAP_A=5", 0, STAY, CHALLENGED},
+	{SECURITY, STAY | MORE, RIGHT, 0, STAY, ""},
+	{SECURITY, OPERATIONAL, ASKS_BACK, 0, OPERATIONAL, PROVED});
+CONVERSATION(chap_is_demanded_in_security,
+	{SECURITY, OPERATIONAL, LOCKED " AuthMethod=None", LOGIN_AUTH_FAILED, OVER, NULL});
+CONVERSATION(chap_is_not_kerberos,
+	{SECURITY, STAY, LOCKED " AuthMethod=KRB5,SRP,None", LOGIN_AUTH_FAILED, OVER, NULL});
+CONVERSATION(chap_cannot_be_left_unsaid,
+	{SECURITY, OPERATIONAL, LOCKED, LOGIN_AUTH_FAILED, OVER, NULL});
+CONVERSATION(chap_cannot_be_left_unsaid_for_long,
+	{SECURITY, STAY, LOCKED, 0, STAY, TAG},
+	{SECURITY, FULL_FEATURE, "", LOGIN_AUTH_FAILED, OVER, NULL});
+CONVERSATION(chap_cannot_be_gone_round,
+	{OPERATIONAL, FULL_FEATURE, LOCKED, LOGIN_AUTH_FAILED, OVER, NULL});
+CONVERSATION(chap_cannot_be_put_off,
+	{OPERATIONAL, STAY, LOCKED, LOGIN_AUTH_FAILED, OVER, NULL},
+	{SECURITY, STAY, "AuthMethod=CHAP", LOGIN_INITIATOR_ERROR, OVER, NULL});
+CONVERSATION(chap_cannot_be_left_early,
+	{SECURITY, OPERATIONAL, LOCKED " AuthMethod=CHAP", 0, STAY, TAG " AuthMethod=CHAP"},
+	{OPERATIONAL, FULL_FEATURE, "", LOGIN_INITIATOR_ERROR, OVER, NULL});
+CONVERSATION(chap_cannot_be_left_unanswered,
+	{SECURITY, STAY, LOCKED " AuthMethod=CHAP", 0, STAY, TAG " AuthMethod=CHAP"},
+	{SECURITY, STAY, "CHAP_A=5", 0, STAY, CHALLENGED},
+	{SECURITY, FULL_FEATURE, "", LOGIN_MISSING_PARAMETER, OVER, NULL});
+CONVERSATION(chap_is_tried_once,
+	{SECURITY, STAY, LOCKED " AuthMethod=CHAP", 0, STAY, TAG " AuthMethod=CHAP"},
+	{SECURITY, STAY, "CHAP_A=5", 0, STAY, CHALLENGED},
+	{SECURITY, FULL_FEATURE, WRONG, LOGIN_AUTH_FAILED, OVER, NULL},
+	{SECURITY, FULL_FEATURE, RIGHT, LOGIN_INITIATOR_ERROR, OVER, NULL});
+CONVERSATION(chap_has_its_stage,
+	{SECURITY, STAY, LOCKED " AuthMethod=CHAP", 0, STAY, TAG " AuthMethod=CHAP"},
+	{SECURITY, STAY, "CHAP_A=5", 0, STAY, CHALLENGED},
+	{SECURITY, OPERATIONAL, RIGHT, 0, OPERATIONAL, ""},
+	{OPERATIONAL, FULL_FEATURE, RIGHT, LOGIN_INITIATOR_ERROR, OVER, NULL});
+CONVERSATION(names_are_told_to_everybody,
+	{OPERATIONAL, FULL_FEATURE, "SessionType=Discovery " LOCKED, 0, FULL_FEATURE,
+	 TAG " MaxRecvDataSegmentLength=262144"});
+CONVERSATION(no_names_for_chap,
+	{SECURITY, OPERATIONAL, "SessionType=Discovery " LOCKED " AuthMethod=CHAP",
+	 LOGIN_AUTH_FAILED, OVER, NULL});
 /* clang-format on */
 
 /* ---- headers ---- */
@@ -706,6 +800,44 @@ static void the_rest_is_asked_for_in_silence(void **state)
 	}
 }
 
+static void the_longest_name_of_a_target_fits(void **state)
+{
+	struct iscsi_login *login = login_make();
+	struct iscsi_login_answer answer;
+
+	(void)state;
+	say(login, SECURITY, STAY, LOCKED "2 AuthMethod=CHAP");
+	say(login, SECURITY, STAY, "CHAP_A=5");
+	answer = say(login, SECURITY, FULL_FEATURE, RIGHT " " ASKS_BACK);
+	assert_int_equal(where(&answer), FULL_FEATURE);
+	assert_int_equal(answer.data_len, strlen("CHAP_N=") + ISCSI_CHAP_NAME_MAX + 1 +
+						  strlen("CHAP_R=0x") + 2 * 16 + 1);
+	iscsi_login_free(login);
+}
+
+/* The answer of a step may be cut as any other: 600 keys more than fill a PDU. */
+static void unknown_keys_leave_room_for_chap(void **state)
+{
+	static const char *const steps[] = {"CHAP_A=5", RIGHT " " ASKS_BACK};
+	struct iscsi_login *login = login_make();
+	struct iscsi_login_answer answer = say(login, SECURITY, STAY, LOCKED " AuthMethod=CHAP");
+
+	(void)state;
+	for (int step = 0; step < 2; step++) {
+		char sent[7000];
+		size_t len = (size_t)sprintf(sent, "%s", steps[step]);
+
+		for (int i = 0; i < 600; i++)
+			len += (size_t)sprintf(sent + len, " X-a=b");
+		answer = say(login, SECURITY, STAY, sent);
+		assert_int_equal(where(&answer), MORE);
+		while (where(&answer) == MORE)
+			answer = say(login, SECURITY, step ? OPERATIONAL : STAY, "");
+		assert_int_equal(where(&answer), step ? OPERATIONAL : STAY);
+	}
+	iscsi_login_free(login);
+}
+
 /* A connection that has sent nothing costs little. */
 static void a_new_login_is_small(void **state)
 {
@@ -772,6 +904,24 @@ int main(void)
 		PLAY(send_targets_in_login),
 		PLAY(not_text),
 		PLAY(not_text_before_the_names),
+		PLAY(chap_through_both_stages),
+		PLAY(chap_to_full_feature),
+		PLAY(chap_without_haste),
+		PLAY(chap_in_pieces),
+		PLAY(chap_is_demanded_in_security),
+		PLAY(chap_is_not_kerberos),
+		PLAY(chap_cannot_be_left_unsaid),
+		PLAY(chap_cannot_be_left_unsaid_for_long),
+		PLAY(chap_cannot_be_gone_round),
+		PLAY(chap_cannot_be_put_off),
+		PLAY(chap_cannot_be_left_early),
+		PLAY(chap_cannot_be_left_unanswered),
+		PLAY(chap_is_tried_once),
+		PLAY(chap_has_its_stage),
+		PLAY(names_are_told_to_everybody),
+		PLAY(no_names_for_chap),
+		cmocka_unit_test(the_longest_name_of_a_target_fits),
+		cmocka_unit_test(unknown_keys_leave_room_for_chap),
 		cmocka_unit_test(versions),
 		cmocka_unit_test(a_login_keeps_its_header),
 		cmocka_unit_test(only_login_requests),

@@ -117,6 +117,110 @@ static void pairs_are_written_whole_or_not(void **state)
 	}
 }
 
+/* A value in the heap and to the byte. */
+static int read_binary(const char *value, size_t cap, uint8_t *ret_bytes, size_t *ret_len)
+{
+	size_t len = strlen(value);
+	struct iscsi_pair pair = {.value_len = len};
+	char *copy = malloc(len ? len : 1);
+	uint8_t *bytes = malloc(cap ? cap : 1);
+	int r;
+
+	assert_non_null(copy);
+	assert_non_null(bytes);
+	memcpy(copy, value, len);
+	pair.value = copy;
+	r = iscsi_pair_binary(&pair, bytes, cap, ret_len);
+	if (r == 0)
+		memcpy(ret_bytes, bytes, *ret_len);
+	free(bytes);
+	free(copy);
+	return r;
+}
+
+static void binary_values_are_read(void **state)
+{
+	static const struct {
+		const char *value;
+		size_t len; /* 0: it is none */
+		const char *bytes;
+	} rows[] = {
+		{"0x00", 1, "\0"},
+		{"0xfF", 1, "\xff"},
+		{"0X0123456789abcdefABCDEF", 11, "\x01\x23\x45\x67\x89\xab\xcd\xef\xab\xcd\xef"},
+		{"0x1", 1, "\x01"}, /* odd: a zero in front */
+		{"0xabc", 2, "\x0a\xbc"},
+		{"0x00a", 2, "\0\x0a"},
+		/* RFC 4648 10 */
+		{"0bZg==", 1, "f"},
+		{"0bZm8=", 2, "fo"},
+		{"0BZm9v", 3, "foo"},
+		{"0bZm9vYg==", 4, "foob"},
+		{"0bZm9vYmE=", 5, "fooba"},
+		{"0bZm9vYmFy", 6, "foobar"},
+		{"0b+/+/", 3, "\xfb\xff\xbf"},
+		{"0bAAAA", 3, "\0\0\0"},
+		{"", 0, NULL},
+		{"0", 0, NULL},
+		{"0x", 0, NULL},
+		{"0b", 0, NULL},
+		{"1x00", 0, NULL},
+		{"00", 0, NULL},
+		{"17", 0, NULL},
+		{"ff", 0, NULL},
+		{"0xg0", 0, NULL},
+		{"0x0g", 0, NULL},
+		{"0xg", 0, NULL},
+		{"0x 0", 0, NULL},
+		{"0x0x00", 0, NULL},
+		{"0bZ", 0, NULL},
+		{"0bZg", 0, NULL},
+		{"0bZg=", 0, NULL},
+		{"0bZg===", 0, NULL},
+		{"0bZ===", 0, NULL},
+		{"0b====", 0, NULL},
+		{"0bZh==", 0, NULL}, /* bits that are left over */
+		{"0bZm9=", 0, NULL},
+		{"0bZg==Zg==", 0, NULL},
+		{"0bZ=8v", 0, NULL},
+		{"0bZm9v====", 0, NULL},
+		{"0bZm-_", 0, NULL},
+		{"0bZm9\n", 0, NULL},
+		{"0b\xffm9v", 0, NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		for (size_t cap = 0; cap <= 12; cap++) {
+			bool good = rows[i].len > 0 && rows[i].len <= cap;
+			uint8_t bytes[12];
+			size_t len = 99;
+
+			assert_int_equal(read_binary(rows[i].value, cap, bytes, &len),
+					 good ? 0 : -EPROTO);
+			assert_int_equal(len, good ? rows[i].len : 99);
+			if (good)
+				assert_memory_equal(bytes, rows[i].bytes, len);
+		}
+}
+
+static void binary_values_are_written(void **state)
+{
+	(void)state;
+	for (size_t cap = 0; cap <= 16; cap++) {
+		char buf[16];
+		struct bytes_out out = bytes_out(buf, cap);
+
+		memset(buf, 0xee, sizeof(buf));
+		iscsi_text_put_binary(&out, "Key", (const uint8_t *)"\x01\xaf\0", 3);
+		assert_int_equal(out.full, cap < 13);
+		assert_int_equal(out.len, cap < 13 ? 0 : 13);
+		assert_memory_equal(buf, cap < 13 ? "\xee\xee\xee\xee" : "Key=0x01af00", 4);
+		assert_string_equal(cap < 13 ? "Key=0x01af00" : buf, "Key=0x01af00");
+		assert_int_equal((uint8_t)buf[13], 0xee);
+	}
+}
+
 static void numbers_are_read(void **state)
 {
 	static const struct {
@@ -237,6 +341,8 @@ int main(void)
 		cmocka_unit_test(keys_have_63_bytes_at_most),
 		cmocka_unit_test(every_cut_is_noticed),
 		cmocka_unit_test(pairs_are_written_whole_or_not),
+		cmocka_unit_test(binary_values_are_read),
+		cmocka_unit_test(binary_values_are_written),
 		cmocka_unit_test(numbers_are_read),
 		cmocka_unit_test(names_are_folded_and_checked),
 		cmocka_unit_test(names_have_223_bytes_at_most),

@@ -6,14 +6,18 @@ iqn=iqn.2026-11.io.duotgt.test:portal
 first=127.0.0.1:3260
 second=127.0.0.2:3260
 
-# two_portals: a file of 96 MiB on two portals
+# two_portals: a file of 96 MiB on two portals; $chap_file, if any, is their target's
 two_portals() {
+	local more=''
+
+	[ -z "${chap_file:-}" ] || more=", \"chapFile\": \"$chap_file\""
 	mkdir -p /tmp/work
 	cat >/tmp/work/duotgt.json <<-TEXT
 	{"storages": [{"deviceID": 1, "path": "/tmp/work/disk.img", "deviceSize": 100663296,
 	               "thinProvisioning": true}],
 	 "iscsiportals": [{"id": 1, "portal": "$first"}, {"id": 2, "portal": "$second"}],
-	 "iscsitargets": {"$iqn": {"tpgts": {"1": [1], "2": [2]}, "luns": {"0": 1}}}}
+	 "iscsitargets": {"$iqn": {"tpgts": {"1": [1], "2": [2]}, "luns": {"0": 1}
+	                           $more}}}
 	TEXT
 	daemon_up /tmp/work/duotgt.json 2
 }
@@ -53,6 +57,32 @@ test_digests() { # at most 120 s
 	write_read_compare "$disk" 16
 	file_system "$disk"
 	logout $iqn $first
+	no_io_errors
+}
+
+test_chap() { # at most 180 s
+	local disk auth=node.session.auth
+	local proof=("$auth.authmethod=CHAP" "$auth.username=host" "$auth.password=0123456789abcdef")
+
+	mkdir -p /tmp/work
+	(umask 077 && printf 'host 0123456789abcdef\ndisk fedcba9876543210\n' >/tmp/work/chap)
+	chap_file=/tmp/work/chap two_portals
+	initiator_up
+	node $iqn $first "${proof[@]}" "$auth.password=0123456789abcdeF"
+	! login $iqn $first 2>/tmp/work/refusal || { say 'logged in with a wrong password'; return 1; }
+	cat /tmp/work/refusal
+	grep -q 'authorization failure' /tmp/work/refusal
+	iscsiadm -m node -T $iqn -p $first -o delete
+	# Both ways, by the hash that it has last and by the one that it likes best.
+	node $iqn $first "${proof[@]}" "$auth.username_in=disk" \
+		"$auth.password_in=fedcba9876543210" "$auth.chap_algs=MD5"
+	disk=$(login $iqn $first)
+	node $iqn $second "${proof[@]}" "$auth.username_in=disk" \
+		"$auth.password_in=fedcba9876543210" "$auth.chap_algs=SHA3-256,SHA256,SHA1,MD5"
+	login $iqn $second
+	write_read_compare "$disk" 16
+	logout $iqn $first
+	logout $iqn $second
 	no_io_errors
 }
 
