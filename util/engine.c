@@ -12,6 +12,8 @@
 #include <sys/random.h>
 #include <time.h>
 
+enum { TIMERS_PER_TURN = 16 };
+
 int engine_new(enum engine_kind kind, const struct engine_config *cfg, struct engine **ret_engine)
 {
 	static const struct engine_config defaults;
@@ -328,12 +330,14 @@ void engine_timer_cancel(struct engine *engine, struct engine_timer *timer)
 		heap_settle(engine, i, last);
 }
 
+/* The rest of those that are due has the next turns: sockets are looked at in between. */
 static int run_timers(struct engine *engine)
 {
 	int n = 0;
 
 	engine->fired_ns = engine->now_ns;
-	while (engine->n_timers && engine->heap[1].at_ns <= engine->fired_ns) {
+	while (n < TIMERS_PER_TURN && engine->n_timers &&
+	       engine->heap[1].at_ns <= engine->fired_ns) {
 		struct engine_timer *timer = engine->heap[1].timer;
 
 		engine_timer_cancel(engine, timer);

@@ -84,6 +84,28 @@ static void past_timers_fire_once_a_turn(void **state)
 	assert_int_equal(engine_turn(engine, false), 0);
 }
 
+/* Many that are due at once do not keep the rest of the loop waiting until all have fired. */
+static void due_timers_share_the_loop(void **state)
+{
+	scoped_engine(engine, 0);
+	struct alarm all[100];
+	unsigned n_turns = 0, n_fired = 0;
+
+	for (unsigned i = 0; i < 100; i++) {
+		all[i] = (struct alarm){.timer.fire = alarm_fired, .engine = engine};
+		engine_timer_set(engine, &all[i].timer, 0);
+	}
+	for (; n_fired < 100 && n_turns < 100; n_turns++) {
+		int n = engine_turn(engine, true); /* does not sleep */
+
+		assert_in_range(n, 1, 99);
+		n_fired += (unsigned)n;
+	}
+	assert_in_range(n_turns, 4, 99);
+	for (unsigned i = 0; i < 100; i++)
+		assert_int_equal(all[i].n_fired, 1);
+}
+
 struct chore {
 	struct engine_defer defer;
 	struct engine *engine;
@@ -313,6 +335,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		on_both(timers_fire_in_order),
 		on_both(past_timers_fire_once_a_turn),
+		on_both(due_timers_share_the_loop),
 		on_both(deferred_work_ends_the_turn),
 		on_both(posts_arrive_in_order),
 		on_both(a_post_ends_the_sleep),
