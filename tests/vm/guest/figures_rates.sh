@@ -3,8 +3,8 @@
 # What a disk of tcm_loop does on a file in memory, by who stands behind it. Each kind of load goes
 # round all of them before the next round begins, so that what else the machine does hits all alike.
 
-seconds=2
-rounds=5
+seconds=1
+rounds=7
 ways=(takeover null raw fileio qcow)
 loads=('read 1 4096' 'read 16 4096' 'write 16 4096' 'read 4 1048576' 'write 4 1048576')
 
