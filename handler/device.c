@@ -41,17 +41,6 @@ static void resume(struct tcmu_device *device)
 	engine_post(device->engine, &device->resume);
 }
 
-/* The end of a turn: all answers of it leave together, and there is room for commands that had
- * none. */
-static void device_tell(struct engine_defer *defer)
-{
-	struct tcmu_device *device = container_of(defer, struct tcmu_device, tell);
-
-	tell_kernel(device);
-	resume(device);
-	tcmu_device_less_busy(device);
-}
-
 void tcmu_device_completed(struct tcmu_device *device)
 {
 	device->completed = true;
@@ -104,6 +93,27 @@ static void serve(struct tcmu_device *device)
 	/* Padding alone was given back: the kernel counts it as free once it hears of it. */
 	if (device->ring.tail != tail && !device->completed)
 		tcmu_device_completed(device);
+}
+
+/*
+ * The end of a turn: all answers of it leave together, and there is room for commands that had
+ * none. Who got an answer has often sent the next command before write(2) has returned: that is
+ * begun at once, without the system calls of a turn of the loop; not again and again where answers
+ * come at once too, for others have their turn as well.
+ */
+static void device_tell(struct engine_defer *defer)
+{
+	struct tcmu_device *device = container_of(defer, struct tcmu_device, tell);
+
+	tell_kernel(device);
+	if (device->answered_at_once) {
+		device->answered_at_once = false;
+		resume(device);
+	} else {
+		serve(device);
+		device->answered_at_once = device->completed;
+	}
+	tcmu_device_less_busy(device);
 }
 
 static void device_ready(struct engine_watch *watch)

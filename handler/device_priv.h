@@ -24,11 +24,12 @@ struct tcmu_device {
 	struct list spare;  /* others, to be used again */
 	struct list resets; /* struct tcmu_reset.node: under way */
 	unsigned n_spare;
-	bool watched;	/* until gone has run */
-	bool completed; /* something that the kernel has not been told of */
-	bool resuming;	/* resume is posted */
-	bool broken;	/* nothing is read from the ring any more */
-	bool unheard;	/* that the kernel could not be told was said */
+	bool watched;	       /* until gone has run */
+	bool completed;	       /* something that the kernel has not been told of */
+	bool answered_at_once; /* what came while the kernel was told: tell is to run again */
+	bool resuming;	       /* resume is posted */
+	bool broken;	       /* nothing is read from the ring any more */
+	bool unheard;	       /* that the kernel could not be told was said */
 	bool stopping, aborting;
 	bool driven;
 	int until;	       /* of one that is driven: the last command to read; -1: none */

@@ -126,7 +126,8 @@ void engine_stop(struct engine *engine);
  */
 int engine_turn(struct engine *engine, bool wait);
 
-/* Nanoseconds of a clock that never goes back; read once per turn of the loop. */
+/* Nanoseconds of a clock that never goes back, as of the last sleep's end; where timers are set, as
+ * of this turn's begin. */
 uint64_t engine_now(struct engine *engine);
 
 /* Unpredictable bytes (getrandom), seeded ones in simulation. */

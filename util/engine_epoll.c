@@ -296,7 +296,7 @@ static int ep_poll(struct engine *engine, uint64_t wait_until_ns)
 	int n_events;
 
 	if (n_done && ++ep->n_turns_blind <= MAX_TURNS_BLIND) {
-		engine_slept(engine);
+		engine_went_on(engine);
 		return n_done;
 	}
 	ep->n_turns_blind = 0;

@@ -80,6 +80,15 @@ static inline void engine_slept(struct engine *engine)
 	engine->now_ns = engine->ops->clock(engine);
 }
 
+/* The same where it did not sleep: the time is of no use but to timers, and where the kernel has no
+ * clock that can be read without a system call, it would cost as much as a small read. */
+static inline void engine_went_on(struct engine *engine)
+{
+	atomic_store_explicit(&engine->asleep, false, memory_order_relaxed);
+	if (engine->n_timers)
+		engine->now_ns = engine->ops->clock(engine);
+}
+
 /* Ends an operation. Its owner, its socket and itself may be gone afterwards. */
 static inline void engine_complete(struct engine_op *op, int res)
 {

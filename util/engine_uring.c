@@ -466,7 +466,7 @@ static int ur_poll(struct engine *engine, uint64_t wait_until_ns)
 		return r;
 	n_done = try_all(ur);
 	if (n_done && !ur->urgent && ++ur->n_turns_blind <= MAX_TURNS_BLIND) {
-		engine_slept(engine);
+		engine_went_on(engine);
 		return n_done;
 	}
 	ur->urgent = false;

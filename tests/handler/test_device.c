@@ -171,6 +171,30 @@ static void tells_the_kernel_once(void **state)
 	rig_stop(&rig);
 }
 
+/* What is in the ring when the kernel has been told is begun in the same turn. */
+static void goes_on_after_telling(void **state)
+{
+	struct rig rig;
+
+	rig_start(&rig, state, NULL, false);
+	rig_greet(&rig);
+	fake.hold = true;
+	QUEUE(&rig.k, .cdb = RW(0x28, 0, 1), .len = 512);
+	kernel_kick(&rig.k);
+	rig_settle(&rig);
+	QUEUE(&rig.k, .cdb = RW(0x28, 1, 1), .len = 512);
+	fake_release();
+	while (!kernel_heard(&rig.k))
+		assert_true(engine_turn(rig.engine, false) >= 0);
+	assert_int_equal(kernel_reap(&rig.k), 1);
+	assert_int_equal(fake.n_held, 1);
+	fake_release();
+	rig_settle(&rig);
+	assert_int_equal(kernel_reap(&rig.k), 1);
+	assert_true(kernel_is_empty(&rig.k));
+	rig_stop(&rig);
+}
+
 static void a_slow_command_holds_up_nobody(void **state)
 {
 	struct rig rig;
@@ -449,6 +473,7 @@ int main(void)
 		on_both(answers_every_opcode),
 		on_both(sense_says_where),
 		on_both(tells_the_kernel_once),
+		on_both(goes_on_after_telling),
 		on_both(a_slow_command_holds_up_nobody),
 		on_both(takes_as_much_as_it_can),
 		on_both(serves_what_was_there_before),

@@ -3,8 +3,9 @@
 # What a disk of tcm_loop does on a file in memory, by who stands behind it. Each kind of load goes
 # round all of them before the next round begins, so that what else the machine does hits all alike.
 
-seconds=2
-rounds=5
+seconds=1
+rounds=7
+ways=(takeover null raw fileio qcow)
 loads=('read 1 4096' 'read 16 4096' 'write 16 4096' 'read 4 1048576' 'write 4 1048576')
 
 # loop_over NUMBER DEVICE: a disk of tcm_loop, printed
@@ -40,6 +41,15 @@ fileio_device() {
 	echo "$device"
 }
 
+# The takeover over a store that keeps nothing: what is left is the price of the ring, which everybody
+# pays who stands behind it.
+null_config() {
+	mkdir -p /tmp/work
+	cat >$config <<-TEXT
+	{"storages": [{"deviceID": 1, "name": "nothing", "path": "null:64M"}], "tcmu": {}}
+	TEXT
+}
+
 median() { sort -n | sed -n "$(((rounds + 1) / 2))p"; }
 
 test_rates() { # at most 900 s
@@ -47,13 +57,14 @@ test_rates() { # at most 900 s
 	local -A disks
 
 	kernel_target
-	storage_config $((64 << 20))
+	null_config
 	runner_up
 	mkdir -p /tmp/work/rates
 	for name in takeover raw fileio; do
 		head -c $((64 << 20)) /dev/zero >/dev/shm/$name
 	done
 	disks[takeover]=$(loop_over 1 "$(user_device 1 'duotgt//dev/shm/takeover?serve=process')")
+	disks[null]=$(loop_over 5 "$(user_device 5 'duotgt/nothing?serve=process')")
 	disks[raw]=$(loop_over 2 "$(user_device 2 'duotgt//dev/shm/raw?serve=process&mode=raw')")
 	disks[fileio]=$(loop_over 3 "$(fileio_device)")
 	if [ -e disk.qcow2 ]; then
@@ -94,12 +105,12 @@ show() {
 	local load way rate own
 
 	printf '%-24s' 'operations a second'
-	for way in takeover raw fileio qcow; do printf '%20s' $way; done
+	for way in "${ways[@]}"; do printf '%20s' $way; done
 	echo
 	for load in "${loads[@]}"; do
 		printf '%-24s' "$load"
 		own=$(median <"/tmp/work/rates/$load takeover")
-		for way in takeover raw fileio qcow; do
+		for way in "${ways[@]}"; do
 			[ -e "/tmp/work/rates/$load $way" ] || continue
 			rate=$(median <"/tmp/work/rates/$load $way")
 			printf '%12s (%5s)' "$rate" "$(awk -v a="$own" -v b="$rate" \
