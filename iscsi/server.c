@@ -1,56 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The server: portals and the targets behind them, connections handed to reactors, start and end.
+ * The server: portals, connections handed to reactors, start and end.
  */
-#include "iscsi/conn_priv.h"
-#include "iscsi/text.h"
+#include "iscsi/server_priv.h"
 #include "util/log.h"
 #include <errno.h>
-#include <pthread.h>
-
-struct portal {
-	struct iscsi_server *server;
-	unsigned index;
-	char *address; /* as named; NULL: whatever address a connection came to */
-	struct engine_sock sock;
-	struct engine_op op;
-	struct engine_timer retry;
-	bool accepting;
-};
-
-/* A target is reached through a portal in the group of this tag. */
-struct link_entry {
-	unsigned portal;
-	uint16_t tag;
-};
-
-struct target_entry {
-	struct scsi_target *target;
-	struct iscsi_limits limits;
-	struct iscsi_chap_secrets *chap; /* under chap_lock; NULL: none */
-	struct link_entry *links;
-	unsigned n_links;
-	unsigned next; /* index + 1 in the chain of its name's hash; 0: the last */
-};
-
-#define TARGET_BUCKETS 4096
-
-struct iscsi_server {
-	struct iscsi_server_config cfg;
-	struct iscsi_registry *registry;
-	struct target_entry *targets;
-	unsigned n_targets;
-	pthread_mutex_t chap_lock;	  /* a login looks, a reload changes */
-	unsigned by_name[TARGET_BUCKETS]; /* index + 1 of the first of a chain; 0: none */
-	struct portal **portals;
-	unsigned n_portals;
-	struct iscsi_shard *shards; /* one per reactor */
-	atomic_uint n_conns, shards_left;
-	atomic_bool full_said;
-	struct engine_post stop_post, stopped_post;
-	void (*stopped)(void *arg);
-	void *stopped_arg;
-};
 
 struct iscsi_registry *server_registry(const struct iscsi_server *server)
 {
@@ -87,7 +41,7 @@ int iscsi_server_new(const struct iscsi_server_config *cfg, struct iscsi_server 
 
 	if (!server)
 		return -ENOMEM;
-	pthread_mutex_init(&server->chap_lock, NULL);
+	pthread_mutex_init(&server->targets.chap_lock, NULL);
 	server->cfg = *cfg;
 	server->cfg.queue_depth = or_default(cfg->queue_depth, 128);
 	server->cfg.login_timeout_ms = or_default(cfg->login_timeout_ms, 15000);
@@ -108,37 +62,13 @@ int iscsi_server_new(const struct iscsi_server_config *cfg, struct iscsi_server 
 	return 0;
 }
 
-static void *grown(void *array, unsigned n, size_t size)
-{
-	return reallocarray(array, n + 1, size);
-}
-
-static unsigned *bucket_of(const struct iscsi_server *server, const char *name)
-{
-	return (unsigned *)&server->by_name[iscsi_name_hash(name) % TARGET_BUCKETS];
-}
-
-int iscsi_server_add_target(struct iscsi_server *server, struct scsi_target *target,
-			    const struct iscsi_limits *limits)
-{
-	struct target_entry *targets = grown(server->targets, server->n_targets, sizeof(*targets));
-	unsigned *bucket = bucket_of(server, scsi_target_name(target));
-
-	if (!targets)
-		return -ENOMEM;
-	server->targets = targets;
-	targets[server->n_targets++] = (struct target_entry){
-		.target = scsi_target_ref(target), .limits = *limits, .next = *bucket};
-	*bucket = server->n_targets;
-	return 0;
-}
-
 static void accept_done(struct engine_op *op, int res);
 static void accept_retry(struct engine_timer *timer);
 
 int iscsi_server_add_portal(struct iscsi_server *server, int listen_fd, const char *address)
 {
-	struct portal **portals = grown(server->portals, server->n_portals, sizeof(*portals));
+	struct portal **portals =
+		reallocarray(server->portals, server->n_portals + 1, sizeof(*portals));
 	struct portal *portal = calloc(1, sizeof(*portal));
 	int r;
 
@@ -160,107 +90,6 @@ int iscsi_server_add_portal(struct iscsi_server *server, int listen_fd, const ch
 	}
 	portals[server->n_portals++] = portal;
 	return (int)portal->index;
-}
-
-static struct target_entry *target_find(const struct iscsi_server *server, const char *name)
-{
-	for (unsigned i = *bucket_of(server, name); i; i = server->targets[i - 1].next)
-		if (!strcmp(scsi_target_name(server->targets[i - 1].target), name))
-			return &server->targets[i - 1];
-	return NULL;
-}
-
-int iscsi_server_link(struct iscsi_server *server, const char *name, uint16_t tag, unsigned portal)
-{
-	struct target_entry *target = target_find(server, name);
-	struct link_entry *links;
-
-	if (!target || portal >= server->n_portals)
-		return -EINVAL;
-	links = grown(target->links, target->n_links, sizeof(*links));
-	if (!links)
-		return -ENOMEM;
-	target->links = links;
-	links[target->n_links++] = (struct link_entry){portal, tag};
-	return scsi_target_add_port(target->target, tag);
-}
-
-/* ---- what login and discovery ask ---- */
-
-enum iscsi_login_status server_find_target(const struct iscsi_login_host *host,
-					   const char *initiator, const char *target,
-					   struct iscsi_login_target *ret_target)
-{
-	const struct iscsi_conn *conn = container_of(host, struct iscsi_conn, login_host);
-	struct iscsi_server *server = conn->server;
-	const struct target_entry *entry = target_find(server, target);
-
-	(void)initiator; /* every initiator may that has the secrets: there are no lists of names */
-	for (unsigned i = 0; entry && i < entry->n_links; i++) {
-		const struct link_entry *link = &entry->links[i];
-
-		if (link->portal == conn->portal) {
-			ret_target->limits = &entry->limits;
-			ret_target->tpgt = link->tag;
-			pthread_mutex_lock(&server->chap_lock);
-			ret_target->chap = iscsi_chap_secrets_ref(entry->chap);
-			pthread_mutex_unlock(&server->chap_lock);
-			return LOGIN_SUCCESS;
-		}
-	}
-	return LOGIN_NOT_FOUND;
-}
-
-void iscsi_server_set_chap(struct iscsi_server *server, const char *name,
-			   struct iscsi_chap_secrets *secrets)
-{
-	struct target_entry *entry = target_find(server, name);
-	struct iscsi_chap_secrets *old;
-
-	pthread_mutex_lock(&server->chap_lock);
-	old = entry->chap;
-	entry->chap = iscsi_chap_secrets_ref(secrets);
-	pthread_mutex_unlock(&server->chap_lock);
-	iscsi_chap_secrets_unref(old);
-}
-
-struct scsi_target *server_target(const struct iscsi_server *server, const char *name)
-{
-	struct target_entry *entry = target_find(server, name);
-
-	return entry ? scsi_target_ref(entry->target) : NULL;
-}
-
-unsigned server_n_targets(const struct iscsi_server *server)
-{
-	return server->n_targets;
-}
-
-const char *server_target_name(const struct iscsi_server *server, unsigned target)
-{
-	return scsi_target_name(server->targets[target].target);
-}
-
-int server_target_index(const struct iscsi_server *server, const char *name)
-{
-	struct target_entry *entry = target_find(server, name);
-
-	return entry ? (int)(entry - server->targets) : -1;
-}
-
-bool server_link(const struct iscsi_server *server, unsigned target, unsigned i, uint16_t *ret_tag,
-		 const struct engine_sock **ret_listener, const char **ret_address)
-{
-	const struct target_entry *entry = &server->targets[target];
-	const struct portal *portal;
-
-	if (i >= entry->n_links)
-		return false;
-	portal = server->portals[entry->links[i].portal];
-	*ret_tag = entry->links[i].tag;
-	*ret_listener = &portal->sock;
-	*ret_address = portal->address;
-	return true;
 }
 
 /* ---- accepting ---- */
@@ -507,14 +336,8 @@ void iscsi_server_free(struct iscsi_server *server)
 		free_nodes(&server->shards[i].outs, offsetof(struct iscsi_out, node));
 		free_nodes(&server->shards[i].batches, offsetof(struct tx_batch, node));
 	}
-	for (unsigned i = 0; i < server->n_targets; i++) {
-		scsi_target_unref(server->targets[i].target);
-		iscsi_chap_secrets_unref(server->targets[i].chap);
-		free(server->targets[i].links);
-	}
-	pthread_mutex_destroy(&server->chap_lock);
+	targets_free(&server->targets);
 	registry_free(server->registry);
-	free(server->targets);
 	free(server->portals);
 	free(server->shards);
 	free(server);

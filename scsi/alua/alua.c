@@ -95,6 +95,14 @@ int scsi_target_add_port(struct scsi_target *target, uint16_t rel_port)
 	return 0;
 }
 
+bool scsi_alua_group_is_present(const struct scsi_alua *alua, unsigned index)
+{
+	for (unsigned i = 0; i < alua->n_ports; i++)
+		if (alua->ports[i].group == index && alua->ports[i].present)
+			return true;
+	return false;
+}
+
 unsigned scsi_alua_n_present(const struct scsi_alua *alua)
 {
 	unsigned n = 0;

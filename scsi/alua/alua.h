@@ -43,6 +43,8 @@ void scsi_alua_free(struct scsi_alua *alua);
 /* The group of a port that is present; NULL otherwise. */
 const struct scsi_port_group *scsi_alua_group_of(const struct scsi_alua *alua, uint16_t rel_port);
 struct scsi_port_group *scsi_alua_find_group(const struct scsi_alua *alua, uint16_t id);
+/* Whether it has a port that is present: a group without any is none to a host. */
+bool scsi_alua_group_is_present(const struct scsi_alua *alua, unsigned index);
 unsigned scsi_alua_n_present(const struct scsi_alua *alua);
 
 static inline bool scsi_alua_implicit(const struct scsi_target *target)

@@ -20,14 +20,6 @@ bool scsi_referrals_offered(const struct scsi_nexus *nexus)
 	return nexus->group && nexus->target->alua->referrals;
 }
 
-static bool has_port(const struct scsi_alua *alua, unsigned group)
-{
-	for (unsigned i = 0; i < alua->n_ports; i++)
-		if (alua->ports[i].group == group && alua->ports[i].present)
-			return true;
-	return false;
-}
-
 static void out_segment(struct bytes_out *out, const struct scsi_alua *alua, uint64_t last_lba)
 {
 	size_t count_at = out->len + 3;
@@ -36,7 +28,7 @@ static void out_segment(struct bytes_out *out, const struct scsi_alua *alua, uin
 	out_be64(out, 0);
 	out_be64(out, last_lba);
 	for (unsigned g = 0; g < alua->n_groups; g++) {
-		if (!has_port(alua, g))
+		if (!scsi_alua_group_is_present(alua, g))
 			continue;
 		out_u8(out, atomic_load(&alua->groups[g].state));
 		out_zero(out, 1);

@@ -41,8 +41,6 @@ static void out_group(struct bytes_out *out, const struct scsi_alua *alua, unsig
 		out_be16(out, alua->ports[i].rel);
 		out->buf[count_at]++;
 	}
-	if (!out->buf[count_at]) /* a group has at least one port: so it is none */
-		out->len = count_at - 7;
 }
 
 enum scsi_step scsi_alua_report(struct scsi_task *task)
@@ -62,7 +60,8 @@ enum scsi_step scsi_alua_report(struct scsi_task *task)
 		out_zero(&out, 3); /* IMPLICIT TRANSITION TIME: not said */
 	}
 	for (unsigned g = 0; g < alua->n_groups; g++)
-		out_group(&out, alua, g);
+		if (scsi_alua_group_is_present(alua, g))
+			out_group(&out, alua, g);
 	assert(!out.full);
 	be32_put(task->own, (uint32_t)(out.len - HEADER_LEN));
 	return scsi_reply(task, task->own, out.len);

@@ -2,6 +2,7 @@
 /* See copy_kit.h. */
 #include "tests/scsi/copy_kit.h"
 #include "scsi/copy/cscd.h"
+#include "tests/scsi/fake_store.h"
 #include <string.h>
 
 enum { PIECE = 32 << 10 };
@@ -12,6 +13,21 @@ struct scsi_lu_config kit_disk(uint8_t id)
 
 	cfg.uuid[0] = id;
 	return cfg;
+}
+
+void kit_start_fake(struct harness *h, bool write_cache)
+{
+	struct scsi_lu_config cfg = kit_disk(0);
+
+	fake_reset();
+	harness_start(h);
+	harness_map(h, 0, &cfg);
+	cfg = kit_disk(1);
+	cfg.backend = &fake_backend_ops;
+	cfg.write_cache = write_cache;
+	harness_map(h, 1, &cfg);
+	harness_settle(h);
+	kit_fill(h, 0);
 }
 
 uint8_t kit_byte(uint32_t lun, uint64_t offset)

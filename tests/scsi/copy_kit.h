@@ -14,6 +14,9 @@ struct scsi_lu_config kit_disk(uint8_t id);
 /* Two of them, LUNs 0 and 1, of blocks of so many bytes, filled with kit_byte(). */
 void kit_start(struct harness *h, uint32_t block_0, uint32_t block_1);
 
+/* A RAM disk, filled, as LUN 0, and the fake store as LUN 1. */
+void kit_start_fake(struct harness *h, bool write_cache);
+
 /* What is at an offset of a disk that kit_fill() has filled. */
 uint8_t kit_byte(uint32_t lun, uint64_t offset);
 void kit_fill(struct harness *h, uint32_t lun);

@@ -3,19 +3,18 @@
  * Reservations that persist: what a new LU with the same UUID and state directory finds, after a
  * clean end and after kill -9 at any moment.
  */
+#include "tests/scsi/kill_kit.h"
 #include "tests/scsi/pr_kit.h"
 #include "util/atomic_file.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-enum { READ_10 = 0x28, PR_IN = 0x5e, N_KILLS = 50, CHILD_FD = 40 };
+enum { READ_10 = 0x28, PR_IN = 0x5e, N_KILLS = 50 };
 
 #define FILE_NAME "123456789abc4def8123456789abcdef.pr"
 
@@ -244,15 +243,9 @@ static void damage_is_an_error(void **state)
  */
 #define OTHER 1000000u
 
-static void told(int fd, uint32_t step)
-{
-	assert_int_equal(write(fd, &step, sizeof(step)), sizeof(step));
-}
-
 /* The child, which dies by its parent's hand: a test as well, so that assertions work in it. */
 static void child(void **state)
 {
-	const int fd = CHILD_FD;
 	struct pr_kit kit;
 	uint32_t step = 0;
 
@@ -262,13 +255,13 @@ static void child(void **state)
 		unsigned type = n % 2 ? 3 : 1;
 
 		aptpl_register(&kit, A, n);
-		told(fd, ++step);
+		kill_kit_tell(++step);
 		aptpl_register(&kit, B, n + OTHER);
-		told(fd, ++step);
+		kill_kit_tell(++step);
 		kit_reserve(&kit, B, n + OTHER, type);
-		told(fd, ++step);
+		kill_kit_tell(++step);
 		assert_good(pr_out_send(&kit, B, PR_RELEASE, type, n + OTHER, 0, 0));
-		told(fd, ++step);
+		kill_kit_tell(++step);
 	}
 }
 
@@ -319,36 +312,6 @@ static bool same(struct expected x, struct expected y)
 	return x.a == y.a && x.b == y.b && x.type == y.type;
 }
 
-/* Return: the last step that the child was told of before it died. */
-static uint32_t run_and_kill(unsigned useconds)
-{
-	uint32_t step = 0, got;
-	int fds[2], status;
-	pid_t pid;
-
-	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (!pid) {
-		dup2(fds[1], CHILD_FD);
-		if (!freopen("/dev/null", "w", stdout))
-			_exit(1);
-		execl("/proc/self/exe", "test_aptpl", dir, NULL);
-		_exit(1);
-	}
-	close(fds[1]);
-	/* It is on its way; then at any moment. */
-	assert_int_equal(read(fds[0], &step, sizeof(step)), sizeof(step));
-	usleep(useconds);
-	kill(pid, SIGKILL);
-	while (read(fds[0], &got, sizeof(got)) == sizeof(got))
-		step = got;
-	close(fds[0]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-	return step;
-}
-
 static void kill_9_at_any_moment(void **state)
 {
 	unsigned seed = (unsigned)getpid();
@@ -356,7 +319,7 @@ static void kill_9_at_any_moment(void **state)
 	(void)state;
 	print_message("seed %u\n", seed);
 	for (unsigned i = 0; i < N_KILLS; i++) {
-		uint32_t step = run_and_kill((unsigned)rand_r(&seed) % 5000);
+		uint32_t step = kill_kit_run(dir, (unsigned)rand_r(&seed) % 5000);
 		struct expected is = read_back();
 
 		/* What was told; or one step more, whose GOOD did not get through. */

@@ -4,17 +4,16 @@
 #include "scsi/crypt/media_key.h"
 #include "scsi/lu_priv.h"
 #include "tests/scsi/crypt_kit.h"
+#include "tests/scsi/kill_kit.h"
 #include "tests/scsi/spy.h"
 #include "tests/scsi/wipe_kit.h"
 #include "util/bytes.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum {
@@ -23,7 +22,6 @@ enum {
 	IMMED = 0x80,
 	AUSE = 0x20,
 	N_KILLS = 40,
-	CHILD_FD = 50,
 };
 
 static const char *folder;
@@ -318,36 +316,10 @@ static void child(const char *dir)
 	for (uint32_t n = 1;; n++) {
 		be32_put(key.bytes, n);
 		key.bytes[40] = 1; /* the two halves differ */
-		if (crypt_media_key_store(&place, &key) < 0 ||
-		    write(CHILD_FD, &n, sizeof(n)) != sizeof(n))
+		if (crypt_media_key_store(&place, &key) < 0)
 			_exit(1);
+		kill_kit_tell(n);
 	}
-}
-
-static uint32_t run_and_kill(const char *dir, unsigned useconds)
-{
-	uint32_t n = 0, got;
-	int fds[2], status;
-	pid_t pid;
-
-	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	pid = fork();
-	assert_true(pid >= 0);
-	if (!pid) {
-		dup2(fds[1], CHILD_FD);
-		execl("/proc/self/exe", "test_crypt_erase", dir, NULL);
-		_exit(1);
-	}
-	close(fds[1]);
-	assert_int_equal(read(fds[0], &n, sizeof(n)), sizeof(n));
-	usleep(useconds);
-	kill(pid, SIGKILL);
-	while (read(fds[0], &got, sizeof(got)) == sizeof(got))
-		n = got;
-	close(fds[0]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-	return n;
 }
 
 /* The old one or the new one, whole; and after that there is but one. */
@@ -358,7 +330,7 @@ static void kill_9_at_any_moment(void **state)
 	(void)state;
 	print_message("seed %u\n", seed);
 	for (unsigned i = 0; i < N_KILLS; i++) {
-		uint32_t n = run_and_kill(folder, (unsigned)rand_r(&seed) % 3000);
+		uint32_t n = kill_kit_run(folder, (unsigned)rand_r(&seed) % 3000);
 		struct crypt_key_place place = place_of(folder);
 		struct crypt_media_key key;
 

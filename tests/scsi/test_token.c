@@ -493,20 +493,6 @@ static void other_blocks_or_reserved(void **state)
 
 /* ---- in the background ---- */
 
-static void start_fake(struct harness *h)
-{
-	struct scsi_lu_config cfg = kit_disk(0);
-
-	fake_reset();
-	harness_start(h);
-	harness_map(h, 0, &cfg);
-	cfg = kit_disk(1);
-	cfg.backend = &fake_backend_ops;
-	harness_map(h, 1, &cfg);
-	harness_settle(h);
-	kit_fill(h, 0);
-}
-
 static void in_the_background(void **state)
 {
 	static const struct range from[] = {{0, 2048}}, to[] = {{1000, 48}, {0, 1000}};
@@ -515,7 +501,7 @@ static void in_the_background(void **state)
 	struct harness h;
 
 	(void)state;
-	start_fake(&h);
+	kit_start_fake(&h, kit_disk(1).write_cache);
 	make_token(&h, from, 1, token);
 	fake.hold = true;
 	assert_good(ASK(&h, .lun = 1, .list_id = 8, .ranges = to, .n = 2, .token = token,
@@ -557,7 +543,7 @@ static void failures(void **state)
 	struct harness h;
 
 	(void)state;
-	start_fake(&h);
+	kit_start_fake(&h, kit_disk(1).write_cache);
 	make_token(&h, from, 1, token);
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		const struct answer *a;

@@ -8,27 +8,12 @@
 /* ---- a store that does as it is told ---- */
 
 /* RAM at LUN 0, the fake at LUN 1. */
-static void start_fake(struct harness *h, bool write_cache)
-{
-	struct scsi_lu_config cfg = kit_disk(0);
-
-	fake_reset();
-	harness_start(h);
-	harness_map(h, 0, &cfg);
-	cfg = kit_disk(1);
-	cfg.backend = &fake_backend_ops;
-	cfg.write_cache = write_cache;
-	harness_map(h, 1, &cfg);
-	harness_settle(h);
-	kit_fill(h, 0);
-}
-
 static void failures(void **state)
 {
 	struct harness h;
 
 	(void)state;
-	start_fake(&h, true);
+	kit_start_fake(&h, true);
 	fake.fail = -EIO;
 	fake.fail_kind = DUOTGT_IO_WRITE;
 	assert_segment(kit_xcopy(&h, (struct seg[]){{0, 0, 8, 0, 8}, {0, 1, 8, 0, 8}}, 2),
@@ -53,11 +38,11 @@ static void without_write_cache_it_is_flushed(void **state)
 	struct harness h;
 
 	(void)state;
-	start_fake(&h, true);
+	kit_start_fake(&h, true);
 	assert_good(kit_xcopy(&h, &seg, 1));
 	assert_int_equal(fake.kind, DUOTGT_IO_WRITE);
 	harness_stop(&h);
-	start_fake(&h, false);
+	kit_start_fake(&h, false);
 	assert_good(kit_xcopy(&h, &seg, 1));
 	assert_int_equal(fake.kind, DUOTGT_IO_FLUSH);
 	fake.fail = -EIO;
@@ -171,7 +156,7 @@ static void in_the_background(void **state)
 	struct harness h;
 
 	(void)state;
-	start_fake(&h, true);
+	kit_start_fake(&h, true);
 	begin_held(&h, 77);
 	a = kit_receive(&h, 0, 0, COPY_STATUS_LID4, 77);
 	assert_good(a);
@@ -220,7 +205,7 @@ static void is_aborted_by_command(void **state)
 	struct harness h;
 
 	(void)state;
-	start_fake(&h, true);
+	kit_start_fake(&h, true);
 	assert_bad_field(SEND(&h, .cdb = {0x83, 0x1c, [5] = 77}), 2, -1);
 	begin_held(&h, 77);
 	engine_timer_set(h.engine, &timer, engine_now(h.engine) + 1000000);
@@ -253,7 +238,7 @@ static void waits_for_who_is_alone_at_its_source(void **state)
 
 	(void)state;
 	for (uint32_t lun = 0; lun < 2; lun++) {
-		start_fake(&h, true);
+		kit_start_fake(&h, true);
 		pass.engine = h.engine;
 		assert_true(scsi_gate_enter(&h.lus[lun]->gate, &pass, GATE_EXCLUSIVE));
 		xlist_lid4(&x, 5, 0, true);
@@ -290,7 +275,7 @@ static void is_aborted_by_reset(void **state)
 		struct scsi_tmf tmf = {
 			.function = TMF_LU_RESET, .lun = scsi_lun_encode(lun), .done = tmf_done};
 
-		start_fake(&h, true);
+		kit_start_fake(&h, true);
 		begin_held(&h, 5);
 		tmf.nexus = h.nexus[1];
 		tmf_over = false;
@@ -316,7 +301,7 @@ static void is_aborted_by_preempt_and_abort(void **state)
 	struct harness h;
 
 	(void)state;
-	start_fake(&h, true);
+	kit_start_fake(&h, true);
 	for (unsigned i = 0; i < 2; i++) {
 		list[15] = (uint8_t)(i + 1);
 		assert_good(SEND(&h, .nexus = i, .lun = 1,
@@ -368,7 +353,7 @@ static void is_aborted_by_task_management(void **state)
 	struct harness h;
 
 	(void)state;
-	start_fake(&h, true);
+	kit_start_fake(&h, true);
 	fake.hold = true;
 	xlist_lid1(&x, 1, 0);
 	xlist_cscd(&x, h.lus[0], false);
@@ -414,7 +399,7 @@ static void passes_the_gate_chunk_by_chunk(void **state)
 	struct harness h;
 
 	(void)state;
-	start_fake(&h, true);
+	kit_start_fake(&h, true);
 	begin_held(&h, 5);
 	pass.engine = h.engine;
 	assert_false(scsi_gate_enter(&h.lus[1]->gate, &pass, GATE_EXCLUSIVE));
