@@ -45,9 +45,9 @@ static int write_all(int fd, const uint8_t *data, size_t len)
 	return 0;
 }
 
-/* Return: how much there was, up to @len; -errno. */
-static ssize_t read_all(int fd, uint8_t *data, size_t len)
+ssize_t file_read_all(int fd, void *ret_data, size_t len)
 {
+	uint8_t *data = ret_data;
 	size_t got = 0;
 
 	while (got < len) {
@@ -125,7 +125,7 @@ int atomic_file_read(const char *dir, const char *name, void *buf, size_t cap, s
 	fd = openat(dir_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	n = read_all(fd, header, sizeof(header));
+	n = file_read_all(fd, header, sizeof(header));
 	if (n < 0)
 		return (int)n;
 	if (n < HEADER_LEN || memcmp(header, magic, sizeof(magic)) != 0)
@@ -137,7 +137,7 @@ int atomic_file_read(const char *dir, const char *name, void *buf, size_t cap, s
 		return -EBADMSG;
 	if (len > cap)
 		return -EFBIG;
-	n = read_all(fd, buf, len);
+	n = file_read_all(fd, buf, len);
 	if (n < 0)
 		return (int)n;
 	if ((size_t)n < len || crc32c(buf, len) != be32_get(header + 12))

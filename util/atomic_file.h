@@ -9,6 +9,7 @@
  */
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #define ATOMIC_FILE_MAX (1u << 20) /* bytes of payload */
 
@@ -36,3 +37,6 @@ bool atomic_file_exists(const char *dir, const char *name);
 
 /* Removes it and flushes the directory. Return: 0, also when there was none; -errno. */
 int atomic_file_remove(const char *dir, const char *name);
+
+/* Any open file: reads on until @len bytes or its end. Return: how many there were; -errno. */
+ssize_t file_read_all(int fd, void *ret_data, size_t len);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "util/secret_file.h"
+#include "util/atomic_file.h"
 #include "util/cleanup.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -43,25 +44,6 @@ static int judge(const char *what, const char *path, int fd, char *ret_why, size
 	return 0;
 }
 
-/* Return: how much there was; -errno. */
-static ssize_t read_all(int fd, uint8_t *buf, size_t len)
-{
-	size_t got = 0;
-
-	while (got < len) {
-		ssize_t n = read(fd, buf + got, len - got);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		got += (size_t)n;
-	}
-	return (ssize_t)got;
-}
-
 ssize_t secret_file_read(const char *what, const char *path, void *ret_buf, size_t len,
 			 char *ret_why, size_t why_len)
 {
@@ -75,7 +57,7 @@ ssize_t secret_file_read(const char *what, const char *path, void *ret_buf, size
 	r = judge(what, path, fd, ret_why, why_len);
 	if (r < 0)
 		return r;
-	n = read_all(fd, ret_buf, len);
+	n = file_read_all(fd, ret_buf, len);
 	if (n < 0) {
 		explicit_bzero(ret_buf, len);
 		return failed((int)n, what, path, ret_why, why_len);
