@@ -45,7 +45,7 @@ int iscsi_server_new(const struct iscsi_server_config *cfg, struct iscsi_server 
 	server->cfg = *cfg;
 	server->cfg.queue_depth = or_default(cfg->queue_depth, 128);
 	server->cfg.login_timeout_ms = or_default(cfg->login_timeout_ms, 15000);
-	server->cfg.nop_interval_ms = or_default(cfg->nop_interval_ms, 45000);
+	server->cfg.nop_interval_ms = or_default(cfg->nop_interval_ms, 60000);
 	server->cfg.nop_timeout_ms = or_default(cfg->nop_timeout_ms, 15000);
 	server->cfg.stop_timeout_ms = or_default(cfg->stop_timeout_ms, 3000);
 	server->cfg.max_connections = or_default(cfg->max_connections, 65536);

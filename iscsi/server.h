@@ -18,7 +18,7 @@ struct iscsi_server_config {
 	unsigned queue_depth;	   /* commands of one session: MaxCmdSN window; 0: 128 */
 	uint32_t max_transfer;	   /* bytes of one task's data */
 	uint32_t login_timeout_ms; /* 0: 15,000 */
-	uint32_t nop_interval_ms;  /* of silence before a NOP-In, at most; 0: 45,000 */
+	uint32_t nop_interval_ms;  /* of silence before a NOP-In, at most; 0: 60,000 */
 	uint32_t nop_timeout_ms;   /* for its answer; 0: 15,000 */
 	uint32_t stop_timeout_ms;  /* how long iscsi_server_stop() waits for logouts; 0: 3,000 */
 	unsigned max_connections;  /* in all; 0: 65,536 */
