@@ -95,6 +95,14 @@ int scsi_target_add_port(struct scsi_target *target, uint16_t rel_port)
 	return 0;
 }
 
+bool scsi_alua_begin(struct scsi_task *task, size_t len, struct bytes_out *ret_out)
+{
+	task->own = malloc(len);
+	if (task->own)
+		*ret_out = bytes_out(task->own, len);
+	return task->own;
+}
+
 bool scsi_alua_group_is_present(const struct scsi_alua *alua, unsigned index)
 {
 	for (unsigned i = 0; i < alua->n_ports; i++)

@@ -6,6 +6,7 @@
  * command. Source: SPC-5 r22, asymmetric logical unit access.
  */
 #include "scsi/lu_priv.h"
+#include "util/bytes.h"
 
 #define ALUA_DEFAULT_GROUP 1
 #define ALUA_GROUP_PORTS_MAX 255 /* TARGET PORT COUNT is a byte */
@@ -63,6 +64,10 @@ static inline enum scsi_alua_state scsi_alua_state(const struct scsi_nexus *nexu
 					    memory_order_acquire)
 		     : ALUA_OPTIMIZED;
 }
+
+/* A report of up to @len bytes: what the target has says how many, not what is asked for. Return:
+ * false: no memory; else they are the task's own. */
+bool scsi_alua_begin(struct scsi_task *task, size_t len, struct bytes_out *ret_out);
 
 /* SCSI_READY; or SCSI_DONE with NOT READY, for what @task's path is not good for now. */
 enum scsi_step scsi_alua_check(struct scsi_task *task);

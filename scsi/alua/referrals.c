@@ -43,10 +43,8 @@ enum scsi_step scsi_referrals_report(struct scsi_task *task)
 	size_t len = HEADER_LEN + SEGMENT_LEN + GROUP_LEN * (size_t)alua->n_groups;
 	struct bytes_out out;
 
-	task->own = malloc(len); /* by what the target has, not by what is asked for */
-	if (!task->own)
+	if (!scsi_alua_begin(task, len, &out))
 		return scsi_finish(task, STATUS_BUSY);
-	out = bytes_out(task->own, len);
 	out_zero(&out, HEADER_LEN);
 	out_segment(&out, alua, scsi_lu_view(task->lu)->n_blocks - 1);
 	assert(!out.full);

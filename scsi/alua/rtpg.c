@@ -50,10 +50,8 @@ enum scsi_step scsi_alua_report(struct scsi_task *task)
 		     PORT_LEN * (size_t)alua->n_ports;
 	struct bytes_out out;
 
-	task->own = malloc(len); /* by what the target has, not by what is asked for */
-	if (!task->own)
+	if (!scsi_alua_begin(task, len, &out))
 		return scsi_finish(task, STATUS_BUSY);
-	out = bytes_out(task->own, len);
 	out_zero(&out, HEADER_LEN);
 	if (task->cdb[1] & EXTENDED) {
 		out_u8(&out, FORMAT_TYPE_EXTENDED);
