@@ -3,64 +3,21 @@
  * A job: passes over the medium, piece by piece. Each piece ends in a post to its own engine, so
  * that a store that is always ready cannot keep the loop from its other work.
  */
-#include "scsi/sbc/background.h"
 #include "scsi/copy/copy.h"
 #include "scsi/crypt/crypt.h"
 #include "scsi/lu_priv.h"
 #include "scsi/order.h"
 #include "scsi/pi/pi.h"
+#include "scsi/sbc/background_priv.h"
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 
-#define PIECE (1u << 20)
-#define DISCARD_PIECE (64u << 20)
 #define PIECE_ALIGN 4096u /* so that it can go around the page cache */
 #define NS_PER_S 1e9
 #define RETRY_NS (10 * UINT64_C(1000000))
 
 enum { MAX_TRIES = 500 }; /* of one piece, when the system is short of memory */
-
-enum phase {
-	PHASE_SETTLE, /* WIPE_REKEY: a flush, so that nothing of the old key comes later */
-	PHASE_REKEY,
-	PHASE_LOOK, /* WIPE_ERASE: does the piece take space at all? */
-	PHASE_WRITE,
-	PHASE_DISCARD,
-	PHASE_FLUSH,  /* at the end of a pass */
-	PHASE_FORGET, /* the note that it was begun */
-};
-
-struct scsi_job {
-	struct scsi_lu *lu; /* a reference */
-	struct engine *engine;
-	struct scsi_task *task;	     /* waits for the end; NULL: none, or no longer */
-	enum scsi_sense_code failed; /* what commands are told once it has */
-	enum scsi_sense_code told;   /* what its own is told then */
-	enum scsi_sense_code before; /* what commands were told when it began */
-	enum sbc_wipe_how how;
-	bool invert, sticks, exit_allowed;
-	const struct scsi_nexus *asker; /* is only compared with others: it may be gone */
-	bool protects;			/* as in struct sbc_wipe */
-	uint8_t protection;
-	unsigned pass, n_passes;
-	atomic_bool cancelled;
-
-	enum phase phase;
-	uint64_t at, len, size; /* bytes: the piece under way, and all of the medium */
-	uint8_t *piece;		/* PIECE bytes of what is written; NULL when nothing is */
-	bool stored;		/* PHASE_LOOK: what it found */
-	unsigned n_tries;
-	bool ended; /* with res; the next step is the last */
-	int res;
-	struct duotgt_io io;
-	struct scsi_stable_op stable; /* of io, when it is a flush or has FUA */
-	struct iovec iov;
-	struct engine_op work; /* PHASE_REKEY, PHASE_LOOK, PHASE_FORGET */
-	struct engine_post step;
-	struct engine_timer later; /* the next step: what is tried again, or goes slower */
-	uint64_t due_ns;	   /* of the next write, by the LU's background_rate */
-};
 
 /* ---- the end ---- */
 
@@ -188,114 +145,6 @@ static int rekey(void *arg)
 	return crypt_store_new_key(job->lu->crypt);
 }
 
-static bool gives_back(const struct scsi_job *job)
-{
-	return job->how == WIPE_DISCARD || job->how == WIPE_REKEY;
-}
-
-static enum phase first_phase(const struct scsi_job *job)
-{
-	switch (job->how) {
-	case WIPE_DISCARD:
-	case WIPE_REKEY:
-		return PHASE_DISCARD;
-	case WIPE_ERASE:
-		return scsi_backend_has(job->lu->backend, extent) ? PHASE_LOOK : PHASE_WRITE;
-	default:
-		return PHASE_WRITE;
-	}
-}
-
-static void start_piece(struct scsi_job *job)
-{
-	uint64_t left = job->size - job->at;
-	uint64_t most = gives_back(job) ? DISCARD_PIECE : PIECE;
-
-	job->len = left < most ? left : most;
-	job->phase = left ? first_phase(job) : PHASE_FLUSH;
-}
-
-static void publish_progress(const struct scsi_job *job)
-{
-	double whole = (double)job->size * job->n_passes;
-	double done = (double)job->size * job->pass + (double)job->at;
-
-	atomic_store_explicit(&job->lu->job_progress, (unsigned)(done / whole * 65535),
-			      memory_order_relaxed);
-}
-
-static void piece_done(struct scsi_job *job)
-{
-	job->at += job->len;
-	publish_progress(job);
-	start_piece(job);
-}
-
-static void invert_piece(struct scsi_job *job)
-{
-	for (uint32_t i = 0; i < PIECE; i++)
-		job->piece[i] = (uint8_t)~job->piece[i];
-}
-
-static void pass_done(struct scsi_job *job)
-{
-	if (++job->pass == job->n_passes) {
-		job->phase = PHASE_FORGET;
-		return;
-	}
-	if (job->invert)
-		invert_piece(job);
-	job->at = 0;
-	start_piece(job);
-}
-
-/* Blocks of a LU that is not thin stay what they are, which is noise now. */
-static void rekeyed(struct scsi_job *job)
-{
-	if (!scsi_lu_look(job->lu).thin)
-		job->at = job->size;
-	start_piece(job);
-}
-
-/*
- * What was asked for last is done: on to the next phase, or piece, or pass. Return: whether that
- * was all.
- */
-static bool advance(struct scsi_job *job)
-{
-	switch (job->phase) {
-	case PHASE_SETTLE:
-		job->phase = PHASE_REKEY;
-		return false;
-	case PHASE_REKEY:
-		rekeyed(job);
-		return false;
-	case PHASE_LOOK:
-		if (!job->stored) {
-			piece_done(job);
-			return false;
-		}
-		job->len = job->len < PIECE ? job->len : PIECE;
-		job->phase = PHASE_WRITE;
-		return false;
-	case PHASE_WRITE:
-		if (job->how == WIPE_ERASE)
-			job->phase = PHASE_DISCARD;
-		else
-			piece_done(job);
-		return false;
-	case PHASE_DISCARD:
-		piece_done(job);
-		return false;
-	case PHASE_FLUSH:
-		pass_done(job);
-		return false;
-	case PHASE_FORGET:
-		break;
-	}
-	return true;
-}
-
 /* ---- steps ---- */
 
 /*
@@ -400,7 +249,7 @@ static void step_ended(struct scsi_job *job, int res)
 	job->n_tries = 0;
 	if (res < 0) {
 		job_last_step(job, res);
-	} else if (advance(job)) {
+	} else if (wipe_advance(job)) {
 		job_last_step(job, 0);
 	} else if (n_written) {
 		pace(job, n_written);
@@ -443,7 +292,7 @@ static void later_fire(struct engine_timer *timer)
 /* The pattern from the start of each block on. */
 static void fill_piece(uint8_t *piece, const struct sbc_wipe *wipe, uint32_t block_size)
 {
-	for (uint32_t i = 0; i < PIECE; i++)
+	for (uint32_t i = 0; i < SBC_WIPE_PIECE; i++)
 		piece[i] = wipe->pattern[i % block_size % wipe->pattern_len];
 }
 
@@ -455,8 +304,8 @@ static struct scsi_job *job_new(struct scsi_task *task, const struct sbc_wipe *w
 	if (!job)
 		return NULL;
 	job->how = wipe->how;
-	job->piece = gives_back(job) ? NULL : aligned_alloc(PIECE_ALIGN, PIECE);
-	if (!job->piece && !gives_back(job)) {
+	job->piece = wipe_gives_back(job) ? NULL : aligned_alloc(PIECE_ALIGN, SBC_WIPE_PIECE);
+	if (!job->piece && !wipe_gives_back(job)) {
 		free(job);
 		return NULL;
 	}
@@ -476,7 +325,7 @@ static struct scsi_job *job_new(struct scsi_task *task, const struct sbc_wipe *w
 	job->work.done = work_done;
 	job->step.run = job_step;
 	job->later.fire = later_fire;
-	assert(wipe->pattern_len || gives_back(job));
+	assert(wipe->pattern_len || wipe_gives_back(job));
 	if (job->piece)
 		fill_piece(job->piece, wipe, view->block_size);
 	return job;
@@ -508,7 +357,7 @@ static enum scsi_step job_begin(struct scsi_task *task)
 	if (job->how == WIPE_REKEY)
 		job->phase = PHASE_SETTLE;
 	else
-		start_piece(job);
+		wipe_start_piece(job);
 	job_next_step(job);
 	if (!job->task)
 		return scsi_good(task);
@@ -555,63 +404,6 @@ enum scsi_step sbc_background_start(struct scsi_task *task, const struct sbc_wip
 		return job_begin(task);
 	task->carries_on = true; /* there is a job now, whatever becomes of the task */
 	return scsi_task_work(task, note, noted);
-}
-
-/* ---- what others see of it ---- */
-
-bool sbc_background_sense(const struct scsi_lu *lu, struct scsi_sense *ret_sense)
-{
-	enum scsi_sense_code code = atomic_load(&lu->barred);
-
-	if (code == SENSE_NONE)
-		return false;
-	*ret_sense = scsi_sense(code);
-	ret_sense->has_progress = ret_sense->key == KEY_NOT_READY;
-	ret_sense->progress = (uint16_t)atomic_load(&lu->job_progress);
-	return true;
-}
-
-/* A FORMAT UNIT mends what one left behind, and a SANITIZE what either did. */
-static bool may_end(const struct scsi_op *op, enum scsi_sense_code code)
-{
-	enum { FORMAT_UNIT = 0x04, SANITIZE = 0x48 };
-
-	return (code == SENSE_FORMAT_CORRUPTED && op->opcode == FORMAT_UNIT) ||
-	       ((code == SENSE_FORMAT_CORRUPTED || code == SENSE_SANITIZE_FAILED) &&
-		op->opcode == SANITIZE);
-}
-
-/* START STOP UNIT is always allowed, but not now: it is alone with the medium, as a job is. */
-static bool needs_medium(const struct scsi_op *op)
-{
-	return op->access >= ACCESS_READY || op->exclusive;
-}
-
-enum scsi_step sbc_background_bars(struct scsi_task *task)
-{
-	const struct scsi_op *op = task->op ? task->op : scsi_op_find(task->lu, task->cdb);
-	enum scsi_sense_code code = atomic_load(&task->lu->barred);
-	struct scsi_sense sense;
-
-	if (!op || !needs_medium(op) || may_end(op, code) ||
-	    !sbc_background_sense(task->lu, &sense))
-		return SCSI_READY;
-	scsi_finish(task, STATUS_CHECK_CONDITION);
-	task->sense = sense;
-	return SCSI_DONE;
-}
-
-bool sbc_background_may_forgive(const struct scsi_lu *lu)
-{
-	return atomic_load(&lu->barred) != SENSE_SANITIZE_FAILED ||
-	       atomic_load(&lu->job_exit_allowed);
-}
-
-void sbc_background_forgive(struct scsi_lu *lu)
-{
-	unsigned failed = SENSE_SANITIZE_FAILED;
-
-	atomic_compare_exchange_strong(&lu->barred, &failed, SENSE_NONE);
 }
 
 void scsi_lu_stop_work(struct scsi_lu *lu)
