@@ -15,9 +15,34 @@
 
 /* ---- opening ---- */
 
-/* The storage's own UUID, or one that none of the others has. */
-static int lu_identity(const struct config_storage *storage, const struct service_lu *others,
-		       unsigned n_others, uint8_t ret_uuid[16])
+static guint uuid_hash(gconstpointer key)
+{
+	const uint8_t *uuid = key;
+	guint hash = 0;
+
+	for (unsigned i = 0; i < 16; i++)
+		hash = hash * 31 + uuid[i];
+	return hash;
+}
+
+static gboolean uuid_equal(gconstpointer a, gconstpointer b)
+{
+	return memcmp(a, b, 16) == 0;
+}
+
+GHashTable *service_uuids_new(struct service_lu *lus, unsigned n_lus)
+{
+	GHashTable *uuids = g_hash_table_new(uuid_hash, uuid_equal);
+
+	for (unsigned i = 0; i < n_lus; i++)
+		if (lus[i].lu)
+			g_hash_table_add(uuids, lus[i].uuid);
+	return uuids;
+}
+
+/* The storage's own UUID, or one that is not taken. */
+static int lu_identity(const struct config_storage *storage, GHashTable *uuids,
+		       uint8_t ret_uuid[16])
 {
 	int r;
 
@@ -25,15 +50,12 @@ static int lu_identity(const struct config_storage *storage, const struct servic
 		memcpy(ret_uuid, storage->uuid, 16);
 	else if ((r = identity_make(storage, 0, ret_uuid)) < 0)
 		return r;
-	for (unsigned i = 0; i < n_others; i++) {
-		if (!others[i].lu || memcmp(others[i].uuid, ret_uuid, 16) != 0)
-			continue;
-		if (storage->has_uuid)
-			return -EEXIST;
-		/* The same file, read-only: two LUs keep two sets of reservations. */
-		return identity_make(storage, storage->device_id + 1, ret_uuid);
-	}
-	return 0;
+	if (!g_hash_table_contains(uuids, ret_uuid))
+		return 0;
+	if (storage->has_uuid)
+		return -EEXIST;
+	/* The same file, read-only: two LUs keep two sets of reservations. */
+	return identity_make(storage, storage->device_id + 1, ret_uuid);
 }
 
 /* @why as far as it goes, and which storage it is about. */
@@ -78,8 +100,7 @@ static struct scsi_protection_config protection_of(const struct config_storage *
 }
 
 int service_try_lu(const struct service *service, const struct config_storage *storage,
-		   const struct service_lu *others, unsigned n_others, struct service_lu *ret_lu,
-		   char *ret_why, size_t why_len)
+		   GHashTable *uuids, struct service_lu *ret_lu, char *ret_why, size_t why_len)
 {
 	char *name = g_strdup_printf("%s:%s", storage->type, storage->path);
 	struct scsi_lu_config cfg = {
@@ -116,7 +137,7 @@ int service_try_lu(const struct service *service, const struct config_storage *s
 
 	*ret_why = '\0';
 	if (r == 0)
-		r = lu_identity(storage, others, n_others, cfg.uuid);
+		r = lu_identity(storage, uuids, cfg.uuid);
 	if (r == -EEXIST)
 		g_strlcpy(ret_why, "another storage has the same uuid", why_len);
 	if (r == 0 && storage->numa_node >= 0 && !numa_node_usable(storage->numa_node)) {
@@ -130,6 +151,7 @@ int service_try_lu(const struct service *service, const struct config_storage *s
 	if (r < 0)
 		return explain(storage, r, ret_why, why_len);
 	memcpy(ret_lu->uuid, cfg.uuid, 16);
+	g_hash_table_add(uuids, ret_lu->uuid);
 	ret_lu->device_id = storage->device_id;
 	g_strlcpy(ret_lu->name, storage->name ? storage->name : "", sizeof(ret_lu->name));
 	ret_lu->both_front_ends = storage->both_front_ends;
@@ -138,10 +160,10 @@ int service_try_lu(const struct service *service, const struct config_storage *s
 }
 
 int service_open_lu(const struct service *service, const struct config_storage *storage,
-		    const struct service_lu *others, unsigned n_others, struct service_lu *ret_lu)
+		    GHashTable *uuids, struct service_lu *ret_lu)
 {
 	char why[512];
-	int r = service_try_lu(service, storage, others, n_others, ret_lu, why, sizeof(why));
+	int r = service_try_lu(service, storage, uuids, ret_lu, why, sizeof(why));
 
 	if (r == 0)
 		return EXIT_OK;
