@@ -58,22 +58,27 @@ static int lu_identity(const struct config_storage *storage, GHashTable *uuids,
 	return identity_make(storage, storage->device_id + 1, ret_uuid);
 }
 
-/* @why as far as it goes, and which storage it is about. */
-static int explain(const struct config_storage *storage, int error, char *why, size_t why_len)
+static bool begins_with(const char *why, const char *name)
 {
-	bool named = *storage->path && g_str_has_prefix(why, storage->path);
-	bool could_make = error == -ENOENT && strcmp(storage->type, "file") == 0 && !storage->size;
+	return g_str_has_prefix(why, name) && g_str_has_prefix(why + strlen(name), ": ");
+}
+
+/* @why as far as it goes, and which storage it is about: by its path, or as the LU is called. */
+static void explain(const struct config_storage *storage, const char *lu_name, int error, char *why,
+		    size_t why_len)
+{
+	const char *store = *storage->path ? storage->path : storage->type;
+	bool of_store = begins_with(why, store);
+	bool named = of_store || begins_with(why, lu_name);
+	/* Not when it is another file that is missing. */
+	bool could_make = error == -ENOENT && of_store && strcmp(storage->type, "file") == 0 &&
+			  !storage->size;
 	char *text = g_strdup_printf(
-		"%s%s%s%s",
-		named		 ? ""
-		: *storage->path ? storage->path
-				 : storage->type,
-		named ? "" : ": ", *why ? why : g_strerror(-error),
+		"%s%s%s%s", named ? "" : store, named ? "" : ": ", *why ? why : g_strerror(-error),
 		could_make ? " (a size would make it: --size, or \"deviceSize\")" : "");
 
 	g_strlcpy(why, text, why_len);
 	g_free(text);
-	return error;
 }
 
 /* A disc's image is a file, or a drive. */
@@ -102,7 +107,8 @@ static struct scsi_protection_config protection_of(const struct config_storage *
 int service_try_lu(const struct service *service, const struct config_storage *storage,
 		   GHashTable *uuids, struct service_lu *ret_lu, char *ret_why, size_t why_len)
 {
-	char *name = g_strdup_printf("%s:%s", storage->type, storage->path);
+	char *name =
+		g_strdup_printf("%s%s%s", storage->type, *storage->path ? ":" : "", storage->path);
 	struct scsi_lu_config cfg = {
 		.name = name,
 		.backend = backend_of(storage),
@@ -147,9 +153,11 @@ int service_try_lu(const struct service *service, const struct config_storage *s
 	}
 	if (r == 0)
 		r = scsi_lu_new(&cfg, &ret_lu->lu, ret_why, why_len);
+	if (r < 0)
+		explain(storage, name, r, ret_why, why_len);
 	g_free(name);
 	if (r < 0)
-		return explain(storage, r, ret_why, why_len);
+		return r;
 	memcpy(ret_lu->uuid, cfg.uuid, 16);
 	g_hash_table_add(uuids, ret_lu->uuid);
 	ret_lu->device_id = storage->device_id;
