@@ -343,11 +343,13 @@ static void stop_server(struct service *service)
 /* No task is left. */
 static int close_lus(struct service *service)
 {
-	int code = service_close_leaving(service);
+	struct engine *engine = NULL; /* for all of them */
+	int code = service_close_leaving(service, &engine);
 
 	for (unsigned i = 0; i < service->n_lus; i++)
-		if (service_close_lu(service->lus[i].lu) != EXIT_OK)
+		if (service_close_lu(service->lus[i].lu, &engine) != EXIT_OK)
 			code = EXIT_FAILED;
+	engine_free(engine);
 	return code;
 }
 

@@ -181,10 +181,10 @@ int service_open_lu(const struct service *service, const struct config_storage *
 
 /* ---- closing ---- */
 
-int service_close_lu(struct scsi_lu *lu)
+int service_close_lu(struct scsi_lu *lu, struct engine **engine)
 {
 	int code = EXIT_OK;
-	int r = scsi_lu_read_only(lu) ? 0 : scsi_lu_flush_now(lu);
+	int r = scsi_lu_read_only(lu) ? 0 : scsi_lu_flush_now(lu, engine);
 
 	if (r < 0) {
 		log_error("%s: the last flush failed, writes may be lost: %s", scsi_lu_name(lu),
@@ -201,10 +201,10 @@ struct leaving_lu {
 	unsigned waited_ms;
 };
 
-static int close_leaving(struct leaving_lu *leaving)
+static int close_leaving(struct leaving_lu *leaving, struct engine **engine)
 {
 	char *name = g_strdup(scsi_lu_name(leaving->lu));
-	int code = service_close_lu(leaving->lu);
+	int code = service_close_lu(leaving->lu, engine);
 
 	log_info("%s: closed", name);
 	g_free(name);
@@ -222,7 +222,7 @@ static gboolean look_at_leaving(gpointer arg)
 	list_for_each (leaving, &service->leaving, struct leaving_lu, node) {
 		leaving->waited_ms += LEAVING_POLL_MS;
 		if (!scsi_lu_in_use(leaving->lu))
-			close_leaving(leaving);
+			close_leaving(leaving, NULL);
 		else
 			late |= leaving->waited_ms % LEAVING_PATIENCE_MS == 0;
 	}
@@ -244,14 +244,14 @@ void service_let_go(struct service *service, struct scsi_lu *lu)
 		service->leaving_timer = g_timeout_add(LEAVING_POLL_MS, look_at_leaving, service);
 }
 
-int service_close_leaving(struct service *service)
+int service_close_leaving(struct service *service, struct engine **engine)
 {
 	int code = EXIT_OK;
 
 	if (service->leaving_timer)
 		g_source_remove(service->leaving_timer);
 	list_for_each (leaving, &service->leaving, struct leaving_lu, node)
-		if (close_leaving(leaving) != EXIT_OK)
+		if (close_leaving(leaving, engine) != EXIT_OK)
 			code = EXIT_FAILED;
 	return code;
 }

@@ -67,14 +67,17 @@ int service_open_lu(const struct service *service, const struct config_storage *
 int service_try_lu(const struct service *service, const struct config_storage *storage,
 		   GHashTable *uuids, struct service_lu *ret_lu, char *ret_why, size_t why_len);
 
-/* Flushes it first; nobody else uses it. Return: EXIT_OK, or EXIT_FAILED, which has been said. */
-int service_close_lu(struct scsi_lu *lu);
+/*
+ * Flushes it first; nobody else uses it. @engine: see scsi_lu_flush_now(). Return: EXIT_OK, or
+ * EXIT_FAILED, which has been said.
+ */
+int service_close_lu(struct scsi_lu *lu, struct engine **engine);
 
 /* Closes @lu, which no target maps any more, once the last command to it has ended. */
 void service_let_go(struct service *service, struct scsi_lu *lu);
 
 /* Closes what is left of those, at the end. Return: as service_close_lu(). */
-int service_close_leaving(struct service *service);
+int service_close_leaving(struct service *service, struct engine **engine);
 
 /* ---- service_chap.c ---- */
 

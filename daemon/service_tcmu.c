@@ -211,7 +211,7 @@ static void kernel_free(struct service_kernel *kernel)
 	if (kernel->map)
 		munmap(kernel->map, kernel->cfg.map_len);
 	if (kernel->own.lu)
-		service_close_lu(kernel->own.lu);
+		service_close_lu(kernel->own.lu, NULL);
 	list_del(&kernel->node);
 	free(kernel->name);
 	free(kernel);
