@@ -267,19 +267,18 @@ static int read_secrets(struct reload *reload)
 
 static int open_new(struct reload *reload)
 {
-	for (unsigned i = 0; i < reload->next->n_storages; i++) {
-		int code;
+	const struct config *next = reload->next;
+	GHashTable *uuids = service_uuids_new(reload->lus, next->n_storages);
+	int code = EXIT_OK;
 
-		if (reload->lus[i].lu)
-			continue;
-		code = service_open_lu(reload->service, &reload->next->storages[i], reload->lus,
-				       reload->next->n_storages, &reload->lus[i]);
-		if (code != EXIT_OK) {
-			log_error("a new storage cannot be served; nothing has changed");
-			return code;
-		}
-	}
-	return EXIT_OK;
+	for (unsigned i = 0; code == EXIT_OK && i < next->n_storages; i++)
+		if (!reload->lus[i].lu)
+			code = service_open_lu(reload->service, &next->storages[i], uuids,
+					       &reload->lus[i]);
+	g_hash_table_unref(uuids);
+	if (code != EXIT_OK)
+		log_error("a new storage cannot be served; nothing has changed");
+	return code;
 }
 
 static void close_new(struct reload *reload)

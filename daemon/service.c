@@ -154,16 +154,18 @@ static int start_reactors(struct service *service, const struct config *config)
 
 static int open_lus(struct service *service, const struct config *config)
 {
+	GHashTable *uuids;
 	int code = EXIT_OK;
 
 	service->lus = calloc(config->n_storages, sizeof(*service->lus));
 	if (!service->lus)
 		return service_out_of_memory();
+	uuids = service_uuids_new(service->lus, 0);
 	for (unsigned i = 0; code == EXIT_OK && i < config->n_storages; i++) {
-		code = service_open_lu(service, &config->storages[i], service->lus, i,
-				       &service->lus[i]);
+		code = service_open_lu(service, &config->storages[i], uuids, &service->lus[i]);
 		service->n_lus += code == EXIT_OK;
 	}
+	g_hash_table_unref(uuids);
 	if (code == EXIT_OK)
 		service_count_luns(config, service->lus);
 	return code;
@@ -341,11 +343,13 @@ static void stop_server(struct service *service)
 /* No task is left. */
 static int close_lus(struct service *service)
 {
-	int code = service_close_leaving(service);
+	struct engine *engine = NULL; /* for all of them */
+	int code = service_close_leaving(service, &engine);
 
 	for (unsigned i = 0; i < service->n_lus; i++)
-		if (service_close_lu(service->lus[i].lu) != EXIT_OK)
+		if (service_close_lu(service->lus[i].lu, &engine) != EXIT_OK)
 			code = EXIT_FAILED;
+	engine_free(engine);
 	return code;
 }
 

@@ -4,6 +4,7 @@
 #include "daemon/service_priv.h"
 #include "util/log.h"
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 static int read_one(const struct config_target *target, struct iscsi_chap_secrets **ret_secrets)
@@ -69,6 +70,42 @@ static int judge_all(const struct config *config, struct iscsi_chap_secrets *con
 	return code;
 }
 
+/*
+ * RFC 7143 9.2.1: nor should several targets prove themselves with the same, but that is left to
+ * the administrator. One line, however many they are.
+ */
+static void warn_of_sharing(const struct config *config, struct iscsi_chap_secrets *const *secrets)
+{
+	GHashTable *targets = g_hash_table_new(account_hash, account_equal);
+	const char *first = NULL, *second = NULL;
+	unsigned n_more = 0;
+	char more[64] = "";
+
+	for (unsigned i = 0; i < config->n_targets; i++) {
+		char *iqn = config->targets[i].iqn;
+		const char *other;
+
+		if (!secrets[i] || !secrets[i]->target.name[0])
+			continue;
+		other = g_hash_table_lookup(targets, &secrets[i]->target);
+		if (!other) {
+			g_hash_table_insert(targets, &secrets[i]->target, iqn);
+		} else if (!first) {
+			first = other;
+			second = iqn;
+		} else {
+			n_more++;
+		}
+	}
+	g_hash_table_unref(targets);
+	if (n_more)
+		snprintf(more, sizeof(more), " (others that share one: %u)", n_more);
+	if (first)
+		log_warning("%s and %s prove themselves with the same password%s: who knows it can "
+			    "pass for either",
+			    first, second, more);
+}
+
 int service_read_chap(const struct config *config, struct iscsi_chap_secrets ***ret_secrets)
 {
 	struct iscsi_chap_secrets **secrets =
@@ -84,6 +121,7 @@ int service_read_chap(const struct config *config, struct iscsi_chap_secrets ***
 		service_drop_chap(config, secrets);
 		return code;
 	}
+	warn_of_sharing(config, secrets);
 	*ret_secrets = secrets;
 	return EXIT_OK;
 }

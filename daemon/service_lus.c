@@ -15,9 +15,34 @@
 
 /* ---- opening ---- */
 
-/* The storage's own UUID, or one that none of the others has. */
-static int lu_identity(const struct config_storage *storage, const struct service_lu *others,
-		       unsigned n_others, uint8_t ret_uuid[16])
+static guint uuid_hash(gconstpointer key)
+{
+	const uint8_t *uuid = key;
+	guint hash = 0;
+
+	for (unsigned i = 0; i < 16; i++)
+		hash = hash * 31 + uuid[i];
+	return hash;
+}
+
+static gboolean uuid_equal(gconstpointer a, gconstpointer b)
+{
+	return memcmp(a, b, 16) == 0;
+}
+
+GHashTable *service_uuids_new(struct service_lu *lus, unsigned n_lus)
+{
+	GHashTable *uuids = g_hash_table_new(uuid_hash, uuid_equal);
+
+	for (unsigned i = 0; i < n_lus; i++)
+		if (lus[i].lu)
+			g_hash_table_add(uuids, lus[i].uuid);
+	return uuids;
+}
+
+/* The storage's own UUID, or one that is not taken. */
+static int lu_identity(const struct config_storage *storage, GHashTable *uuids,
+		       uint8_t ret_uuid[16])
 {
 	int r;
 
@@ -25,33 +50,35 @@ static int lu_identity(const struct config_storage *storage, const struct servic
 		memcpy(ret_uuid, storage->uuid, 16);
 	else if ((r = identity_make(storage, 0, ret_uuid)) < 0)
 		return r;
-	for (unsigned i = 0; i < n_others; i++) {
-		if (!others[i].lu || memcmp(others[i].uuid, ret_uuid, 16) != 0)
-			continue;
-		if (storage->has_uuid)
-			return -EEXIST;
-		/* The same file, read-only: two LUs keep two sets of reservations. */
-		return identity_make(storage, storage->device_id + 1, ret_uuid);
-	}
-	return 0;
+	if (!g_hash_table_contains(uuids, ret_uuid))
+		return 0;
+	if (storage->has_uuid)
+		return -EEXIST;
+	/* The same file, read-only: two LUs keep two sets of reservations. */
+	return identity_make(storage, storage->device_id + 1, ret_uuid);
 }
 
-/* @why as far as it goes, and which storage it is about. */
-static int explain(const struct config_storage *storage, int error, char *why, size_t why_len)
+static bool begins_with(const char *why, const char *name)
 {
-	bool named = *storage->path && g_str_has_prefix(why, storage->path);
-	bool could_make = error == -ENOENT && strcmp(storage->type, "file") == 0 && !storage->size;
+	return g_str_has_prefix(why, name) && g_str_has_prefix(why + strlen(name), ": ");
+}
+
+/* @why as far as it goes, and which storage it is about: by its path, or as the LU is called. */
+static void explain(const struct config_storage *storage, const char *lu_name, int error, char *why,
+		    size_t why_len)
+{
+	const char *store = *storage->path ? storage->path : storage->type;
+	bool of_store = begins_with(why, store);
+	bool named = of_store || begins_with(why, lu_name);
+	/* Not when it is another file that is missing. */
+	bool could_make = error == -ENOENT && of_store && strcmp(storage->type, "file") == 0 &&
+			  !storage->size;
 	char *text = g_strdup_printf(
-		"%s%s%s%s",
-		named		 ? ""
-		: *storage->path ? storage->path
-				 : storage->type,
-		named ? "" : ": ", *why ? why : g_strerror(-error),
+		"%s%s%s%s", named ? "" : store, named ? "" : ": ", *why ? why : g_strerror(-error),
 		could_make ? " (a size would make it: --size, or \"deviceSize\")" : "");
 
 	g_strlcpy(why, text, why_len);
 	g_free(text);
-	return error;
 }
 
 /* A disc's image is a file, or a drive. */
@@ -78,10 +105,10 @@ static struct scsi_protection_config protection_of(const struct config_storage *
 }
 
 int service_try_lu(const struct service *service, const struct config_storage *storage,
-		   const struct service_lu *others, unsigned n_others, struct service_lu *ret_lu,
-		   char *ret_why, size_t why_len)
+		   GHashTable *uuids, struct service_lu *ret_lu, char *ret_why, size_t why_len)
 {
-	char *name = g_strdup_printf("%s:%s", storage->type, storage->path);
+	char *name =
+		g_strdup_printf("%s%s%s", storage->type, *storage->path ? ":" : "", storage->path);
 	struct scsi_lu_config cfg = {
 		.name = name,
 		.backend = backend_of(storage),
@@ -116,7 +143,7 @@ int service_try_lu(const struct service *service, const struct config_storage *s
 
 	*ret_why = '\0';
 	if (r == 0)
-		r = lu_identity(storage, others, n_others, cfg.uuid);
+		r = lu_identity(storage, uuids, cfg.uuid);
 	if (r == -EEXIST)
 		g_strlcpy(ret_why, "another storage has the same uuid", why_len);
 	if (r == 0 && storage->numa_node >= 0 && !numa_node_usable(storage->numa_node)) {
@@ -126,10 +153,13 @@ int service_try_lu(const struct service *service, const struct config_storage *s
 	}
 	if (r == 0)
 		r = scsi_lu_new(&cfg, &ret_lu->lu, ret_why, why_len);
+	if (r < 0)
+		explain(storage, name, r, ret_why, why_len);
 	g_free(name);
 	if (r < 0)
-		return explain(storage, r, ret_why, why_len);
+		return r;
 	memcpy(ret_lu->uuid, cfg.uuid, 16);
+	g_hash_table_add(uuids, ret_lu->uuid);
 	ret_lu->device_id = storage->device_id;
 	g_strlcpy(ret_lu->name, storage->name ? storage->name : "", sizeof(ret_lu->name));
 	ret_lu->both_front_ends = storage->both_front_ends;
@@ -138,10 +168,10 @@ int service_try_lu(const struct service *service, const struct config_storage *s
 }
 
 int service_open_lu(const struct service *service, const struct config_storage *storage,
-		    const struct service_lu *others, unsigned n_others, struct service_lu *ret_lu)
+		    GHashTable *uuids, struct service_lu *ret_lu)
 {
 	char why[512];
-	int r = service_try_lu(service, storage, others, n_others, ret_lu, why, sizeof(why));
+	int r = service_try_lu(service, storage, uuids, ret_lu, why, sizeof(why));
 
 	if (r == 0)
 		return EXIT_OK;
@@ -151,10 +181,10 @@ int service_open_lu(const struct service *service, const struct config_storage *
 
 /* ---- closing ---- */
 
-int service_close_lu(struct scsi_lu *lu)
+int service_close_lu(struct scsi_lu *lu, struct engine **engine)
 {
 	int code = EXIT_OK;
-	int r = scsi_lu_read_only(lu) ? 0 : scsi_lu_flush_now(lu);
+	int r = scsi_lu_read_only(lu) ? 0 : scsi_lu_flush_now(lu, engine);
 
 	if (r < 0) {
 		log_error("%s: the last flush failed, writes may be lost: %s", scsi_lu_name(lu),
@@ -171,10 +201,10 @@ struct leaving_lu {
 	unsigned waited_ms;
 };
 
-static int close_leaving(struct leaving_lu *leaving)
+static int close_leaving(struct leaving_lu *leaving, struct engine **engine)
 {
 	char *name = g_strdup(scsi_lu_name(leaving->lu));
-	int code = service_close_lu(leaving->lu);
+	int code = service_close_lu(leaving->lu, engine);
 
 	log_info("%s: closed", name);
 	g_free(name);
@@ -192,7 +222,7 @@ static gboolean look_at_leaving(gpointer arg)
 	list_for_each (leaving, &service->leaving, struct leaving_lu, node) {
 		leaving->waited_ms += LEAVING_POLL_MS;
 		if (!scsi_lu_in_use(leaving->lu))
-			close_leaving(leaving);
+			close_leaving(leaving, NULL);
 		else
 			late |= leaving->waited_ms % LEAVING_PATIENCE_MS == 0;
 	}
@@ -214,14 +244,14 @@ void service_let_go(struct service *service, struct scsi_lu *lu)
 		service->leaving_timer = g_timeout_add(LEAVING_POLL_MS, look_at_leaving, service);
 }
 
-int service_close_leaving(struct service *service)
+int service_close_leaving(struct service *service, struct engine **engine)
 {
 	int code = EXIT_OK;
 
 	if (service->leaving_timer)
 		g_source_remove(service->leaving_timer);
 	list_for_each (leaving, &service->leaving, struct leaving_lu, node)
-		if (close_leaving(leaving) != EXIT_OK)
+		if (close_leaving(leaving, engine) != EXIT_OK)
 			code = EXIT_FAILED;
 	return code;
 }

@@ -52,27 +52,32 @@ void service_count_luns(const struct config *config, struct service_lu *lus);
 
 /* ---- service_lus.c ---- */
 
+/* Which UUIDs are taken: a set of pointers into @lus, of those that are open. */
+GHashTable *service_uuids_new(struct service_lu *lus, unsigned n_lus);
+
 /**
  * service_open_lu() - open what a storage names
- * @others: whose identities are taken
+ * @uuids: those that are taken; gets that of @ret_lu, which it points into
  * Return: EXIT_OK; else what fits, and it has been said.
  */
 int service_open_lu(const struct service *service, const struct config_storage *storage,
-		    const struct service_lu *others, unsigned n_others, struct service_lu *ret_lu);
+		    GHashTable *uuids, struct service_lu *ret_lu);
 
 /* The same without a word. Return: 0; -errno with a text, which names the store. */
 int service_try_lu(const struct service *service, const struct config_storage *storage,
-		   const struct service_lu *others, unsigned n_others, struct service_lu *ret_lu,
-		   char *ret_why, size_t why_len);
+		   GHashTable *uuids, struct service_lu *ret_lu, char *ret_why, size_t why_len);
 
-/* Flushes it first; nobody else uses it. Return: EXIT_OK, or EXIT_FAILED, which has been said. */
-int service_close_lu(struct scsi_lu *lu);
+/*
+ * Flushes it first; nobody else uses it. @engine: see scsi_lu_flush_now(). Return: EXIT_OK, or
+ * EXIT_FAILED, which has been said.
+ */
+int service_close_lu(struct scsi_lu *lu, struct engine **engine);
 
 /* Closes @lu, which no target maps any more, once the last command to it has ended. */
 void service_let_go(struct service *service, struct scsi_lu *lu);
 
 /* Closes what is left of those, at the end. Return: as service_close_lu(). */
-int service_close_leaving(struct service *service);
+int service_close_leaving(struct service *service, struct engine **engine);
 
 /* ---- service_chap.c ---- */
 

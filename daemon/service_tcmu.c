@@ -111,9 +111,10 @@ static int open_own(struct service_kernel *kernel, const struct config_storage *
 		    char *ret_why, size_t why_len)
 {
 	const struct service *service = kernel->service;
-	int r = service_try_lu(service, storage, service->lus, service->n_lus, &kernel->own,
-			       ret_why, why_len);
+	GHashTable *uuids = service_uuids_new(service->lus, service->n_lus);
+	int r = service_try_lu(service, storage, uuids, &kernel->own, ret_why, why_len);
 
+	g_hash_table_unref(uuids);
 	if (r < 0)
 		return r;
 	kernel->lu = kernel->own.lu;
@@ -210,7 +211,7 @@ static void kernel_free(struct service_kernel *kernel)
 	if (kernel->map)
 		munmap(kernel->map, kernel->cfg.map_len);
 	if (kernel->own.lu)
-		service_close_lu(kernel->own.lu);
+		service_close_lu(kernel->own.lu, NULL);
 	list_del(&kernel->node);
 	free(kernel->name);
 	free(kernel);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "iscsi/chap.h"
 #include "iscsi/keys.h"
-#include "scsi/crypt/gcrypt.h"
+#include "util/gcrypt.h"
 
 #define CHALLENGE_LEN 32 /* bytes: as many bits as the longest digest has */
 #define DIGEST_MAX 32
@@ -66,7 +66,7 @@ int iscsi_chap_new(const struct iscsi_login_host *host, struct iscsi_chap_secret
 		iscsi_chap_secrets_unref(secrets);
 		return -ENOMEM;
 	}
-	crypt_gcrypt_init();
+	gcrypt_init();
 	chap->host = host;
 	chap->secrets = secrets;
 	*ret_chap = chap;

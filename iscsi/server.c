@@ -41,7 +41,7 @@ int iscsi_server_new(const struct iscsi_server_config *cfg, struct iscsi_server 
 
 	if (!server)
 		return -ENOMEM;
-	pthread_mutex_init(&server->targets.chap_lock, NULL);
+	targets_init(&server->targets);
 	server->cfg = *cfg;
 	server->cfg.queue_depth = or_default(cfg->queue_depth, 128);
 	server->cfg.login_timeout_ms = or_default(cfg->login_timeout_ms, 15000);
@@ -336,7 +336,7 @@ void iscsi_server_free(struct iscsi_server *server)
 		free_nodes(&server->shards[i].outs, offsetof(struct iscsi_out, node));
 		free_nodes(&server->shards[i].batches, offsetof(struct tx_batch, node));
 	}
-	targets_free(&server->targets);
+	targets_fini(&server->targets);
 	registry_free(server->registry);
 	free(server->portals);
 	free(server->shards);

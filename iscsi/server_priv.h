@@ -52,4 +52,5 @@ struct iscsi_server {
 	void *stopped_arg;
 };
 
-void targets_free(struct iscsi_targets *targets);
+void targets_init(struct iscsi_targets *targets);
+void targets_fini(struct iscsi_targets *targets);

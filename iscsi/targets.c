@@ -4,6 +4,23 @@
 #include "iscsi/text.h"
 #include <errno.h>
 
+void targets_init(struct iscsi_targets *targets)
+{
+	*targets = (struct iscsi_targets){.n = 0};
+	pthread_mutex_init(&targets->chap_lock, NULL);
+}
+
+void targets_fini(struct iscsi_targets *targets)
+{
+	for (unsigned i = 0; i < targets->n; i++) {
+		scsi_target_unref(targets->all[i].target);
+		iscsi_chap_secrets_unref(targets->all[i].chap);
+		free(targets->all[i].links);
+	}
+	free(targets->all);
+	pthread_mutex_destroy(&targets->chap_lock);
+}
+
 static unsigned *bucket_of(const struct iscsi_server *server, const char *name)
 {
 	return (unsigned *)&server->targets.by_name[iscsi_name_hash(name) % TARGET_BUCKETS];
@@ -124,15 +141,4 @@ bool server_link(const struct iscsi_server *server, unsigned target, unsigned i,
 	*ret_listener = &portal->sock;
 	*ret_address = portal->address;
 	return true;
-}
-
-void targets_free(struct iscsi_targets *targets)
-{
-	for (unsigned i = 0; i < targets->n; i++) {
-		scsi_target_unref(targets->all[i].target);
-		iscsi_chap_secrets_unref(targets->all[i].chap);
-		free(targets->all[i].links);
-	}
-	free(targets->all);
-	pthread_mutex_destroy(&targets->chap_lock);
 }

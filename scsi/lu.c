@@ -365,30 +365,42 @@ static void request_done(struct duotgt_io *io, int res)
 	request->res = res;
 }
 
-int scsi_store_io_now(const struct duotgt_backend_ops *backend, void *store,
-		      const struct duotgt_io *io)
+/* By *@engine, which is made when there is none, and left to the caller. */
+static int store_io_by(struct engine **engine, const struct duotgt_backend_ops *backend,
+		       void *store, const struct duotgt_io *io)
 {
 	scoped(free) struct request_now *request = calloc(1, sizeof(*request));
-	struct engine *engine;
-	int r;
+	int r = 0;
 
 	if (!request)
 		return -ENOMEM;
-	/* An engine of its own: the reactors may be gone, or not be there yet. */
-	r = engine_new(ENGINE_EPOLL, NULL, &engine);
+	/* None of the reactors': they may be gone, or not be there yet. */
+	if (!*engine)
+		r = engine_new(ENGINE_EPOLL, NULL, engine);
 	if (r < 0)
 		return r;
 	request->io = *io;
 	request->io.done = request_done;
-	backend->submit(store, engine, &request->io);
+	backend->submit(store, *engine, &request->io);
 	while (!request->done && r >= 0)
-		r = engine_turn(engine, true);
+		r = engine_turn(*engine, true);
 	if (!request->done) {
-		steal(request); /* still under way in a loop that does not turn: left to it */
+		/* Still under way in a loop that does not turn: left to it. */
+		steal(request);
+		*engine = NULL;
 		return r;
 	}
-	engine_free(engine);
 	return request->res;
+}
+
+int scsi_store_io_now(const struct duotgt_backend_ops *backend, void *store,
+		      const struct duotgt_io *io)
+{
+	struct engine *engine = NULL;
+	int r = store_io_by(&engine, backend, store, io);
+
+	engine_free(engine);
+	return r;
 }
 
 int scsi_lu_io_now(struct scsi_lu *lu, const struct duotgt_io *io)
@@ -396,8 +408,9 @@ int scsi_lu_io_now(struct scsi_lu *lu, const struct duotgt_io *io)
 	return scsi_store_io_now(lu->backend, lu->store, io);
 }
 
-int scsi_lu_flush_now(struct scsi_lu *lu)
+int scsi_lu_flush_now(struct scsi_lu *lu, struct engine **engine)
 {
+	struct engine *own = NULL;
 	int r;
 
 	scsi_lu_stop_work(lu);
@@ -405,7 +418,9 @@ int scsi_lu_flush_now(struct scsi_lu *lu)
 		return 0;
 	if (atomic_load(&lu->flush_failed))
 		return -EIO;
-	r = scsi_lu_io_now(lu, &(struct duotgt_io){.kind = DUOTGT_IO_FLUSH});
+	r = store_io_by(engine ? engine : &own, lu->backend, lu->store,
+			&(struct duotgt_io){.kind = DUOTGT_IO_FLUSH});
+	engine_free(own);
 	if (r < 0)
 		atomic_store(&lu->flush_failed, true);
 	return r;

@@ -82,8 +82,13 @@ bool scsi_lu_in_use(const struct scsi_lu *lu);
  */
 void scsi_lu_stop_work(struct scsi_lu *lu);
 
-/* Flushes; blocks; for the end of service, when no task is left. Return: 0 or -errno. */
-int scsi_lu_flush_now(struct scsi_lu *lu);
+/**
+ * scsi_lu_flush_now() - flush; for the end of service, when no task is left
+ * @engine: of this thread: *@engine is made when it is NULL, will do for the next LU, and is the
+ *          caller's to free; NULL: one for this LU alone
+ * Blocks. Return: 0 or -errno.
+ */
+int scsi_lu_flush_now(struct scsi_lu *lu, struct engine **engine);
 
 enum scsi_lu_resize_flag {
 	SCSI_LU_GROW_STORE = 1, /* make the store as large as @size when it is smaller */

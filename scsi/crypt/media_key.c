@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scsi/crypt/media_key.h"
-#include "scsi/crypt/gcrypt.h"
 #include "util/atomic_file.h"
 #include "util/bytes.h"
+#include "util/gcrypt.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -45,14 +45,14 @@ static int open_wrap(const uint8_t key[CRYPT_FILE_KEY_LEN], gcry_cipher_hd_t *re
 {
 	gcry_error_t error;
 
-	crypt_gcrypt_init();
+	gcrypt_init();
 	error = gcry_cipher_open(ret_cipher, GCRY_CIPHER_AES256, GCRY_CIPHER_MODE_AESWRAP, 0);
 	if (error)
-		return crypt_gcrypt_errno(error);
+		return gcrypt_errno(error);
 	error = gcry_cipher_setkey(*ret_cipher, key, CRYPT_FILE_KEY_LEN);
 	if (error)
 		gcry_cipher_close(*ret_cipher);
-	return crypt_gcrypt_errno(error);
+	return gcrypt_errno(error);
 }
 
 static int wrap(const struct crypt_key_place *place, const struct crypt_media_key *key,
@@ -70,7 +70,7 @@ static int wrap(const struct crypt_key_place *place, const struct crypt_media_ke
 	error = gcry_cipher_encrypt(cipher, ret_wrapped, WRAPPED_LEN, plain, sizeof(plain));
 	explicit_bzero(plain, sizeof(plain));
 	gcry_cipher_close(cipher);
-	return crypt_gcrypt_errno(error);
+	return gcrypt_errno(error);
 }
 
 static int unwrap(const struct crypt_key_place *place, const uint8_t wrapped[WRAPPED_LEN],
@@ -88,7 +88,7 @@ static int unwrap(const struct crypt_key_place *place, const uint8_t wrapped[WRA
 	if (gcry_err_code(error) == GPG_ERR_CHECKSUM)
 		r = -EKEYREJECTED;
 	else if (error)
-		r = crypt_gcrypt_errno(error);
+		r = gcrypt_errno(error);
 	else if (be32_get(plain + CRYPT_KEY_LEN) != place->block_size)
 		r = -EINVAL;
 	else

@@ -4,8 +4,8 @@
  * at a time, so there are as many as are in use at once; who finds none makes one.
  */
 #include "scsi/crypt/xts.h"
-#include "scsi/crypt/gcrypt.h"
 #include "util/bytes.h"
+#include "util/gcrypt.h"
 #include "util/list.h"
 #include <assert.h>
 #include <errno.h>
@@ -24,23 +24,6 @@ struct crypt_xts {
 	struct list idle; /* struct handle.node */
 	uint8_t key[CRYPT_KEY_LEN];
 };
-
-static void init(void)
-{
-	/* The program that we are in may have done it. */
-	if (gcry_control(GCRYCTL_INITIALIZATION_FINISHED_P))
-		return;
-	gcry_check_version(NULL);
-	gcry_control(GCRYCTL_DISABLE_SECMEM, 0);
-	gcry_control(GCRYCTL_INITIALIZATION_FINISHED, 0);
-}
-
-void crypt_gcrypt_init(void)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-
-	pthread_once(&once, init);
-}
 
 /* ---- handles ---- */
 
@@ -63,7 +46,7 @@ static int handle_new(const struct crypt_xts *xts, struct handle **ret_handle)
 		error = gcry_cipher_setkey(handle->cipher, xts->key, sizeof(xts->key));
 	if (error) {
 		handle_free(handle);
-		return crypt_gcrypt_errno(error);
+		return gcrypt_errno(error);
 	}
 	list_init(&handle->node);
 	*ret_handle = handle;
@@ -153,7 +136,7 @@ each_block(struct crypt_xts *xts, uint64_t lba, uint32_t block_size, uint8_t *da
 			error = do_it(handle, data + at, block_size);
 	}
 	handle_give_back(xts, handle);
-	return crypt_gcrypt_errno(error);
+	return gcrypt_errno(error);
 }
 
 int crypt_xts_encrypt(struct crypt_xts *xts, uint64_t lba, uint32_t block_size, uint8_t *data,
@@ -176,7 +159,7 @@ int crypt_xts_new(const uint8_t key[CRYPT_KEY_LEN], struct crypt_xts **ret_xts)
 
 	if (!xts)
 		return -ENOMEM;
-	crypt_gcrypt_init();
+	gcrypt_init();
 	pthread_mutex_init(&xts->lock, NULL);
 	list_init(&xts->idle);
 	memcpy(xts->key, key, sizeof(xts->key));

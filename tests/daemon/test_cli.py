@@ -78,6 +78,22 @@ class Refusals(Case):
                      says="disk.img")
         self.assertEqual(os.path.getsize(self.path("disk.img")), 4096)
 
+    def test_a_storage_is_named_once(self):
+        disk, key = self.image("disk.img", 100), self.path("absent.key")
+        hint = ' (a size would make it: --size, or "deviceSize")'
+        absent, state = self.path("absent"), ("--state-dir", self.folder)
+        for spec, text, *more in (
+                (disk, f"file:{disk}: smaller than one block"),
+                ("cdrom:" + disk, f"cdrom:{disk}: smaller than one block"),
+                ("ram:1M?key-file=x", "ram: encryption needs a state directory to keep its key "
+                 'in ("stateDir", --state-dir)'),
+                (absent, f"{absent}: does not exist{hint}"),
+                (f"{self.image('large.img')}?key-file={key}", f"{self.path('large.img')}: key "
+                 f"file {key}: No such file or directory", *state)):
+            with self.subTest(spec):
+                done = common.duotgt("serve", spec, *more, *FREE)
+                self.assertEqual(done.stderr, f"duotgt: error: {text}\n")
+
     def test_a_file_that_is_not_writable(self):
         nobody = ()
         if os.geteuid() == 0:  # root may write everything

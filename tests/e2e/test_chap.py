@@ -234,6 +234,32 @@ def one_password_never_serves_both_ways(place):
                          "b.chap", "has the password of an initiator of " + servers.IQN + "a")
 
 
+@promise
+def targets_that_share_a_password_are_told_of(place):
+    """RFC 7143 9.2.1: several targets should not; one line says so, and not what it is."""
+    names = [servers.IQN + end for end in "abcd"]
+    config = servers.classic_config([(place.image(1 << 20), 1 << 20)],
+                                    targets={name: [0] for name in names})
+
+    def warnings(*accounts):
+        for name, account in zip(names, accounts):
+            config["iscsitargets"][name]["chapFile"] = chap_file(
+                place, USER, PASSWORD, *account, name=name[-1] + ".chap")
+        with place.daemon(config, len(names)) as server:
+            log = server.stderr
+        for word in (PASSWORD, TARGET_PASSWORD):
+            assert word not in log, f"a password is in the log:\n{log}"
+        return [line.partition("warning: ")[2] for line in log.splitlines() if "warning" in line]
+
+    one, two, three = ((TARGET_USER, TARGET_PASSWORD + end) for end in ("", "-2", "-3"))
+    says = "prove themselves with the same password"
+    why = ": who knows it can pass for either"
+    equal(warnings(one, two, three, ()), [], "with passwords of their own")
+    equal(warnings((), one, two, one), [f"{names[1]} and {names[3]} {says}{why}"], "two of them")
+    equal(warnings(one, ("other", TARGET_PASSWORD), two, two), [
+        f"{names[0]} and {names[1]} {says} (others that share one: 1){why}"], "two pairs")
+
+
 # ---- reload ----
 
 def reload(server, config, expect="configuration reloaded"):

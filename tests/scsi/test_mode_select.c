@@ -142,7 +142,7 @@ static void software_write_protection(void **state)
 	/* what was written before is still to be flushed */
 	assert_good(SEND(&h, .cdb = {0x35}));
 	assert_int_equal(spy.n[DUOTGT_IO_FLUSH], 1);
-	assert_int_equal(scsi_lu_flush_now(h.lus[0]), 0);
+	assert_int_equal(scsi_lu_flush_now(h.lus[0], NULL), 0);
 	assert_int_equal(spy.n[DUOTGT_IO_FLUSH], 2);
 	assert_good(SELECT6(PF, CONTROL_PAGE(0, 0, 0)));
 	assert_good(write_block());

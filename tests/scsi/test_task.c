@@ -380,7 +380,7 @@ static void assert_stays_failed(struct harness *h)
 	assert_check(outcome(h, WRITE_10, 0, 0), SENSE_WRITE_ERROR);
 	assert_check(outcome(h, SYNC_CACHE_10, 0, 0), SENSE_WRITE_ERROR);
 	assert_check(SEND(h, .cdb = {WRITE_10}), SENSE_WRITE_ERROR); /* of no blocks */
-	assert_int_equal(scsi_lu_flush_now(h->lus[0]), -EIO);
+	assert_int_equal(scsi_lu_flush_now(h->lus[0], NULL), -EIO);
 	assert_int_equal(fake.n_ios, n);
 	assert_good(outcome(h, READ_10, 0, 0));
 }
@@ -420,13 +420,37 @@ static void the_last_flush_may_fail(void **state)
 
 	(void)state;
 	start_fake(&h, NULL);
-	assert_int_equal(scsi_lu_flush_now(h.lus[0]), 0);
+	assert_int_equal(scsi_lu_flush_now(h.lus[0], NULL), 0);
 	assert_int_equal(fake.kind, DUOTGT_IO_FLUSH);
 	fake.fail = -EIO;
 	fake.fail_kind = DUOTGT_IO_FLUSH;
-	assert_int_equal(scsi_lu_flush_now(h.lus[0]), -EIO);
+	assert_int_equal(scsi_lu_flush_now(h.lus[0], NULL), -EIO);
 	assert_stays_failed(&h);
 	harness_stop(&h);
+}
+
+static void last_flushes_share_an_engine(void **state)
+{
+	struct engine *engine = NULL, *first;
+	struct harness h;
+
+	(void)state;
+	start_fake(&h, NULL);
+	assert_int_equal(scsi_lu_flush_now(h.lus[0], &engine), 0);
+	assert_non_null(engine);
+	first = engine;
+	fake.fail = -EIO;
+	fake.fail_kind = DUOTGT_IO_FLUSH;
+	assert_int_equal(scsi_lu_flush_now(h.lus[0], &engine), -EIO);
+	assert_ptr_equal(engine, first);
+	harness_stop(&h);
+	/* the failure of one is none of the next */
+	fake_reset();
+	start_fake(&h, NULL);
+	assert_int_equal(scsi_lu_flush_now(h.lus[0], &engine), 0);
+	assert_ptr_equal(engine, first);
+	harness_stop(&h);
+	engine_free(engine);
 }
 
 /* ---- FUA ---- */
@@ -506,6 +530,7 @@ int main(void)
 		cmocka_unit_test_setup(a_failed_flush_is_not_forgotten, setup),
 		cmocka_unit_test_setup(a_failed_fua_write_is_a_failed_flush, setup),
 		cmocka_unit_test_setup(the_last_flush_may_fail, setup),
+		cmocka_unit_test_setup(last_flushes_share_an_engine, setup),
 		cmocka_unit_test_setup(fua_is_asked_for_where_it_means_something, setup),
 		cmocka_unit_test_setup(bad_configurations_are_refused, setup),
 	};

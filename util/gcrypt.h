@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* What the users of libgcrypt here share. */
+/* What the users of libgcrypt here share: its start, and its errors as ours. */
 #include <errno.h>
 #include <gcrypt.h>
 
-/* Once for the process, unless it has been done; before any other call. */
-void crypt_gcrypt_init(void);
+/* Once for the process, unless it has been done; before any other call. Any thread. */
+void gcrypt_init(void);
 
 /* Return: a negative errno for what libgcrypt says, 0 for none. */
-static inline int crypt_gcrypt_errno(gcry_error_t error)
+static inline int gcrypt_errno(gcry_error_t error)
 {
 	if (!error)
 		return 0;
