@@ -69,7 +69,6 @@ static void conn_release(struct iscsi_conn *conn)
 	list_del(&conn->flush.node); /* it may be queued once more */
 	list_del(&conn->node);
 	atomic_fetch_sub(&shard->reactor->n_conns, 1);
-	free(conn->stash);
 	free(conn);
 	server_conn_gone(shard);
 }
@@ -80,6 +79,7 @@ void conn_try_free(struct iscsi_conn *conn)
 	if (conn->phase != CONN_CLOSING || conn->rx_busy || conn->tx_busy || conn->freeing)
 		return;
 	conn->freeing = true; /* what follows calls back here */
+	stash_drop(conn);
 	if (conn->rx_req) {
 		conn->rx_req->discard(conn->rx_req);
 		conn->rx_req = NULL;
@@ -184,21 +184,6 @@ static size_t conn_input(struct iscsi_conn *conn, const uint8_t *p, size_t len)
 	return 0;
 }
 
-/* The engine's buffer is lent for this call only: what is held up of it is kept. */
-static void conn_keep(struct iscsi_conn *conn, const uint8_t *p, size_t len)
-{
-	if (!len)
-		return;
-	conn->stash = malloc(len);
-	if (!conn->stash) {
-		conn_drop(conn, "out of memory");
-		return;
-	}
-	memcpy(conn->stash, p, len);
-	conn->stash_len = len;
-	conn->stash_off = 0;
-}
-
 /* Goes on when it was held up: first with what was kept, then with the socket. */
 void conn_resume(struct iscsi_conn *conn)
 {
@@ -208,11 +193,9 @@ void conn_resume(struct iscsi_conn *conn)
 	if (conn->phase == CONN_CLOSING)
 		return;
 	left = conn_input(conn, p, len);
-	conn->stash_off += len - left;
-	if (is_held_up(conn) || conn->phase == CONN_CLOSING)
+	if (conn->phase == CONN_CLOSING)
 		return;
-	free(steal(conn->stash));
-	conn->stash_len = conn->stash_off = 0;
+	stash_used(conn, len - left);
 	conn_read(conn);
 }
 
@@ -249,7 +232,7 @@ static void rx_input(struct iscsi_conn *conn, const uint8_t *p, size_t len)
 	size_t left = conn_input(conn, p, len);
 
 	if (is_held_up(conn))
-		conn_keep(conn, p + (len - left), left);
+		stash_keep(conn, p + (len - left), left);
 	else
 		conn_read(conn);
 }
@@ -273,6 +256,14 @@ static void rx_direct_done(struct engine_op *op, int res)
 	rx_input(conn, conn->rx_ahead, len < wanted ? 0 : len - wanted);
 }
 
+/* When little may be received with the headers, shorter data is worth a receive of its own. */
+static size_t direct_min(const struct iscsi_conn *conn)
+{
+	size_t some = conn->shard->room.recv_max;
+
+	return some < DIRECT_MIN ? some : DIRECT_MIN;
+}
+
 /*
  * A long data segment goes straight to its place. The next PDU's header comes with it: the data
  * behind that, long again as a rule, can then go straight to its place as well.
@@ -282,7 +273,7 @@ static void conn_read(struct iscsi_conn *conn)
 	if (conn->rx_busy || is_held_up(conn) || conn->phase == CONN_CLOSING)
 		return;
 	conn->rx_busy = true;
-	if (iscsi_rx_wanted(&conn->rx) >= DIRECT_MIN) {
+	if (iscsi_rx_wanted(&conn->rx) >= direct_min(conn)) {
 		int n = iscsi_rx_iov(&conn->rx, conn->rx_iov, ISCSI_TASK_BUFS);
 
 		conn->rx_iov[n++] = (struct iovec){conn->rx_ahead, iscsi_rx_ahead(&conn->rx)};
@@ -403,6 +394,7 @@ void conn_new(struct iscsi_shard *shard, int fd, unsigned portal)
 	list_init(&conn->room_node);
 	iscsi_rx_init(&conn->rx);
 	list_push_back(&shard->conns, &conn->node);
+	stash_limit(shard);
 	timer_in(conn, engine_now(conn_engine(conn)),
 		 server_config(conn->server)->login_timeout_ms);
 	conn_read(conn);

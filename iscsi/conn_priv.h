@@ -82,7 +82,9 @@ struct iscsi_r2t {
 
 /* Memory for what initiators send, shared by the connections of a reactor: room.c */
 struct iscsi_room {
-	int64_t free, total; /* bytes that can be put aside for parking */
+	int64_t free, total;	   /* bytes that can be put aside for parking */
+	size_t stashed, stash_max; /* bytes of all stashes, and when they are many: stash.c */
+	size_t recv_max; /* how much is received unasked for at a time: no more adds to them */
 	unsigned n_tasks, max_tasks;
 	struct list waiting; /* struct iscsi_conn.room_node: the line */
 	struct engine_defer look;
@@ -211,7 +213,7 @@ struct iscsi_conn {
 	unsigned n_in_room; /* tasks */
 	int64_t room_held;  /* bytes put aside */
 	uint64_t parked;    /* of them in use */
-	uint8_t *stash;	    /* input that is held up */
+	uint8_t *stash;	    /* input that is held up; stash.c */
 	size_t stash_len, stash_off;
 
 	uint32_t statsn; /* of the next answer */
@@ -343,6 +345,13 @@ void room_forget(struct iscsi_conn *conn); /* it is closing */
 void room_look(struct iscsi_shard *shard); /* something was given back */
 /* How many of @wanted more commands the window may promise. */
 uint32_t room_window(struct iscsi_session *session, uint32_t wanted);
+
+/* stash.c */
+/* Keeps a copy of input that is held up; there is none so far. */
+void stash_keep(struct iscsi_conn *conn, const uint8_t *p, size_t len);
+void stash_used(struct iscsi_conn *conn, size_t len); /* its first @len bytes */
+void stash_drop(struct iscsi_conn *conn);
+void stash_limit(struct iscsi_shard *shard); /* tells the engine: once before the first receive */
 
 /* tmf.c */
 enum pdu_verdict tmf_header(struct iscsi_conn *conn);

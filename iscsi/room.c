@@ -14,8 +14,11 @@
  *
  * The order is room, then pool: who is inside waits for buffers, and those are held by commands
  * whose data is certain to be read. The number of commands under way is limited by the same line.
+ * What has been received of the stream when a connection stops reading lies in stash.c.
  */
 #include "iscsi/conn_priv.h"
+
+#define ROOM_STASH_PART 8 /* of all that may be put aside, this part is for stash.c */
 
 /* Bytes that one command may bring along unasked for. RFC 7143 13.10, 13.11, 13.14 */
 static uint32_t unsolicited_max(const struct iscsi_session *session)
@@ -206,7 +209,9 @@ void room_look(struct iscsi_shard *shard)
 
 void room_init(struct iscsi_room *room, uint64_t bytes, unsigned max_tasks)
 {
-	room->free = room->total = (int64_t)bytes;
+	room->stash_max = bytes / ROOM_STASH_PART;
+	room->recv_max = SIZE_MAX;
+	room->free = room->total = (int64_t)(bytes - room->stash_max);
 	room->max_tasks = max_tasks;
 	room->look.run = look;
 	list_init(&room->waiting);

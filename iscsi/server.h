@@ -23,7 +23,9 @@ struct iscsi_server_config {
 	uint32_t stop_timeout_ms;  /* how long iscsi_server_stop() waits for logouts; 0: 3,000 */
 	unsigned max_connections;  /* in all; 0: 65,536 */
 	unsigned max_tasks;	   /* under way in all, more wait; 0: 65,536 */
-	uint64_t park_bytes;	   /* for data that comes when there are no buffers; 0: 128 MiB */
+	/* For data that comes when there are no buffers; an eighth of it is for input that is not
+	 * looked at yet. 0: 128 MiB */
+	uint64_t park_bytes;
 };
 
 int iscsi_server_new(const struct iscsi_server_config *cfg, struct iscsi_server **ret_server);

@@ -52,6 +52,7 @@ void engine_init(struct engine *engine, const struct engine_ops *ops)
 	engine->fired_ns = engine->slow_until_ns = engine->slow_spell_ns = 0;
 	memset(engine->no_nowait, 0, sizeof(engine->no_nowait));
 	engine->busy_poll_ns = engine->active_ns = engine->gap_ns = 0;
+	engine->recv_some_max = SIZE_MAX;
 	engine->may_batch = false;
 	engine->batch = NULL;
 	engine->now_ns = ops->clock(engine);
@@ -182,6 +183,12 @@ void engine_recv_some(struct engine *engine, struct engine_sock *sock, struct en
 {
 	op->buf = NULL;
 	sock_queue(engine, sock, op, OP_RECV_SOME);
+}
+
+void engine_recv_some_limit(struct engine *engine, size_t max)
+{
+	assert(max);
+	engine->recv_some_max = max;
 }
 
 void engine_send(struct engine *engine, struct engine_sock *sock, struct engine_op *op,

@@ -155,6 +155,16 @@ void engine_recv(struct engine *engine, struct engine_sock *sock, struct engine_
  */
 void engine_recv_some(struct engine *engine, struct engine_sock *sock, struct engine_op *op);
 
+/*
+ * From now on engine_recv_some() brings @max bytes (> 0) at most, or as many as the engine has
+ * memory for. Holds for receives that are queued already, too, but not for bytes that have come,
+ * or memory that the kernel has already got for them: up to ENGINE_RECV_SOME_AHEAD bytes in all
+ * may still come by what held before.
+ */
+void engine_recv_some_limit(struct engine *engine, size_t max);
+
+#define ENGINE_RECV_SOME_AHEAD (128u << 10)
+
 /* Gathered, no signal; may be short. @n_iov at most IOV_MAX. */
 void engine_send(struct engine *engine, struct engine_sock *sock, struct engine_op *op,
 		 const struct iovec *iov, int n_iov);

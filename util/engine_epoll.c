@@ -90,9 +90,13 @@ static ssize_t receive(struct epoll_engine *ep, struct engine_op *op)
 	ssize_t n;
 
 	if (op->kind == OP_RECV_SOME) {
+		size_t max = ep->base.recv_some_max;
+
+		if (max > RECV_BUF_BYTES)
+			max = RECV_BUF_BYTES;
 		op->buf = ep->recv_buf;
-		n = recv(sock->fd, ep->recv_buf, RECV_BUF_BYTES, MSG_DONTWAIT);
-		emptied = n < RECV_BUF_BYTES;
+		n = recv(sock->fd, ep->recv_buf, max, MSG_DONTWAIT);
+		emptied = n < (ssize_t)max;
 	} else {
 		n = recvmsg(sock->fd, &op->msg, MSG_DONTWAIT);
 		emptied = n > 0 && is_short(&op->msg, n);

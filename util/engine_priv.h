@@ -60,8 +60,9 @@ struct engine {
 	bool may_batch;		    /* cached files, as soon as there are several at once */
 	struct engine_batch *batch; /* NULL: none yet */
 	uint64_t busy_poll_ns;
-	uint64_t active_ns; /* when something was last complete */
-	uint64_t gap_ns;    /* how long nothing was before that */
+	uint64_t active_ns;   /* when something was last complete */
+	uint64_t gap_ns;      /* how long nothing was before that */
+	size_t recv_some_max; /* see engine_recv_some_limit() */
 	bool stop;
 	struct list deferred;
 	struct engine_heap_entry *heap; /* heap[1] fires first */

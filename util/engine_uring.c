@@ -51,6 +51,8 @@ struct uring_engine {
 	int n_bufs_back; /* given back since the kernel was last told */
 };
 
+static_assert(RECV_BUFS * RECV_BUF_BYTES <= ENGINE_RECV_SOME_AHEAD, "the kernel holds as many");
+
 static inline struct uring_engine *uring_of(struct engine *engine)
 {
 	return container_of(engine, struct uring_engine, base);
@@ -300,9 +302,15 @@ static uint8_t *recv_buf(struct uring_engine *ur, unsigned buf_id)
 	return ur->bufs + (size_t)buf_id * RECV_BUF_BYTES;
 }
 
+/* A receive takes a buffer when data has come, so the limit of now reaches those that have long
+ * been queued. */
 static void buf_give_back(struct uring_engine *ur, unsigned buf_id)
 {
-	io_uring_buf_ring_add(ur->buf_ring, recv_buf(ur, buf_id), RECV_BUF_BYTES,
+	size_t len = ur->base.recv_some_max;
+
+	if (len > RECV_BUF_BYTES)
+		len = RECV_BUF_BYTES;
+	io_uring_buf_ring_add(ur->buf_ring, recv_buf(ur, buf_id), (unsigned)len,
 			      (unsigned short)buf_id, RECV_BUFS - 1, ur->n_bufs_back++);
 }
 

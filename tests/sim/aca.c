@@ -62,7 +62,8 @@ void aca_prepare(struct initiator *ini, struct command *cmd)
 	}
 	cmd->naca = *control_of(cmd) & NACA;
 	cmd->aca = certain ? ini->n_acas : 0;
-	cmd->resets = ini->world->resets_sent;
+	/* One that is under way may be carried out after this command, and be answered before. */
+	cmd->resets = ini->world->resets_sent - (ini->world->n_resetting ? 1 : 0);
 	ini->n_naca += cmd->naca;
 	if (cmd->naca && ini->aca == ACA_NONE)
 		set_state(ini, ACA_PERHAPS);

@@ -64,7 +64,7 @@ struct command {
 	uint8_t attr; /* task attribute; 0: SIMPLE */
 	bool naca;
 	unsigned aca;	 /* which ACA was in force when it was sent; 0: none that is certain */
-	unsigned resets; /* world->resets_sent then */
+	unsigned resets; /* of world->resets_sent, those carried out before it for certain */
 	bool waits;	 /* its data were not all there when the last ACA began */
 };
 

@@ -208,6 +208,7 @@ static int stream_read(struct stream *s, void *bytes, const struct iovec *iov, s
 static void recv_complete(struct stream *s, struct engine_op *op)
 {
 	uint8_t lent[4096], *buf;
+	size_t max = op->engine->recv_some_max;
 	int res;
 
 	s->reader_ready = false;
@@ -218,7 +219,7 @@ static void recv_complete(struct stream *s, struct engine_op *op)
 		return;
 	}
 	/* Lent for as long as done runs, and of exact size: the sanitizer watches over both. */
-	res = stream_read(s, lent, NULL, 0, sizeof(lent));
+	res = stream_read(s, lent, NULL, 0, max < sizeof(lent) ? max : sizeof(lent));
 	buf = sim_alloc(res > 0 ? (size_t)res : 0);
 	memcpy(buf, lent, res > 0 ? (size_t)res : 0);
 	op->buf = buf;

@@ -101,6 +101,49 @@ static void echoes_over_tcp(void **state)
 	engine_sock_close(engine, &near);
 }
 
+/* Memory that the kernel already has for receives is of the old length: used up first. */
+static void use_up_recv_bufs(struct engine *engine, struct engine_sock *near, int far)
+{
+	struct call in;
+
+	for (unsigned i = 0; i < 16; i++) {
+		assert_int_equal(send(far, "x", 1, 0), 1);
+		engine_recv_some(engine, near, fresh(&in));
+		assert_int_equal(finish(engine, &in), 1);
+	}
+}
+
+static void a_limit_reaches_receives_that_wait(void **state)
+{
+	scoped_engine(engine, 0);
+	struct engine_sock near, busy;
+	struct call waits, in;
+	int far, busy_far;
+
+	open_tcp(engine, &near, &far);
+	open_tcp(engine, &busy, &busy_far);
+	engine_recv_some(engine, &near, fresh(&waits));
+	assert_int_equal(engine_turn(engine, false), 0);
+	engine_recv_some_limit(engine, 5);
+	use_up_recv_bufs(engine, &busy, busy_far);
+	assert_int_equal(send(far, "hello, world", 12, 0), 12);
+	assert_int_equal(finish(engine, &waits), 5);
+	assert_memory_equal(waits.bytes, "hello", 5);
+	engine_recv_some(engine, &near, fresh(&in));
+	assert_int_equal(finish(engine, &in), 5);
+	assert_memory_equal(in.bytes, ", wor", 5);
+	engine_recv_some_limit(engine, SIZE_MAX);
+	use_up_recv_bufs(engine, &busy, busy_far);
+	assert_int_equal(send(far, "s of many", 9, 0), 9);
+	engine_recv_some(engine, &near, fresh(&in));
+	assert_int_equal(finish(engine, &in), 11);
+	assert_memory_equal(in.bytes, "lds of many", 11);
+	close(far);
+	close(busy_far);
+	engine_sock_close(engine, &near);
+	engine_sock_close(engine, &busy);
+}
+
 /* Data and end of stream that come at once, or one by one, before or after the receive. */
 static void sees_the_end_of_the_stream(void **state)
 {
@@ -642,6 +685,7 @@ int main(void)
 	/* clang-format off */
 	const struct CMUnitTest tests[] = {
 		on_both(echoes_over_tcp),
+		on_both(a_limit_reaches_receives_that_wait),
 		on_both(sees_the_end_of_the_stream),
 		on_both(goes_on_past_urgent_data),
 		on_both(sends_of_any_length_arrive_whole),
