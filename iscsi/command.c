@@ -94,6 +94,13 @@ static struct iscsi_task *task_new(struct iscsi_conn *conn)
 	return task;
 }
 
+void task_uncount(struct iscsi_task *task)
+{
+	if (task->counted)
+		task->req.conn->session->n_active--;
+	task->counted = false;
+}
+
 static void task_put_bufs(struct iscsi_task *task)
 {
 	for (int i = 0; i < task->n_bufs; i++)
@@ -119,6 +126,7 @@ void task_free(struct iscsi_task *task)
 	if (conn->rx_task == task && (conn->phase != CONN_CLOSING || conn->rx_busy)) {
 		/* Its data is being received right now: it stays until the PDU has ended. */
 		task_scsi_end(task);
+		task_uncount(task);
 		task->state = TASK_GHOST;
 		return;
 	}
@@ -130,10 +138,9 @@ void task_free(struct iscsi_task *task)
 	task_put_bufs(task);
 	list_del(&task->node);
 	list_del(&task->hash);
-	if (task->counted)
-		conn->session->n_active--;
-	else
+	if (bhs_immediate(&task->req.bhs))
 		conn->n_immediate--;
+	task_uncount(task);
 	shard->room.n_tasks--;
 	room_look(shard);
 	if (shard->n_tasks < KEEP_TASKS) {
@@ -142,10 +149,15 @@ void task_free(struct iscsi_task *task)
 	} else {
 		free(task);
 	}
-	if (conn->phase == CONN_CLOSING)
+	if (conn->phase == CONN_CLOSING) {
 		conn_try_free(conn);
-	else
-		tmf_data_ended(conn);
+		return;
+	}
+	tmf_data_ended(conn);
+	/* One that ended without an answer, or was still being received when that was sent. */
+	if (conn->phase == CONN_FULL_FEATURE && list_empty(&conn->out) &&
+	    session_is_shut_out(conn->session))
+		out_window(conn);
 }
 
 /* The PDU that was coming in for a task has ended. */

@@ -309,6 +309,8 @@ void task_start_waiting(struct iscsi_conn *conn); /* those that want room: it is
 bool task_unpark(struct iscsi_task *task);	  /* false: it waits for buffers */
 
 void task_scsi_end(struct iscsi_task *task); /* it has left the task set */
+/* Its answer is on its way, and tells of a window that it takes no place in any more. */
+void task_uncount(struct iscsi_task *task);
 void task_answer_when_quiet(struct iscsi_task *task);
 void task_fail(struct iscsi_task *task, enum scsi_sense_code code);
 void task_free(struct iscsi_task *task);
@@ -369,6 +371,8 @@ void out_reject(struct iscsi_conn *conn, enum iscsi_reject_reason reason);
 void out_free(struct iscsi_conn *conn, struct iscsi_out *out);
 void out_drop_all(struct iscsi_conn *conn);
 void out_async(struct iscsi_conn *conn, uint8_t event, uint16_t p1, uint16_t p2, uint16_t p3);
+/* A NOP-In that wants no answer, for its ExpCmdSN and MaxCmdSN alone. RFC 7143 11.19 */
+void out_window(struct iscsi_conn *conn);
 void tx_flush(struct engine_defer *defer);
 
 /* session.c */
@@ -383,6 +387,8 @@ void session_receive(struct iscsi_session *session, struct iscsi_request *req);
 void session_skip(struct iscsi_session *session, uint32_t cmdsn);
 void session_discard_held(struct iscsi_session *session);
 uint32_t session_max_cmdsn(struct iscsi_session *session, unsigned queue_depth);
+/* Whether it waits for a wider window, with no command under way whose answer would tell. */
+bool session_is_shut_out(const struct iscsi_session *session);
 
 /* registry.c */
 struct iscsi_registry;

@@ -145,7 +145,7 @@ uint32_t room_window(struct iscsi_session *session, uint32_t wanted)
 
 	/* Its last command's answer opens the window again. */
 	if (room->n_tasks >= room->max_tasks)
-		return session->n_active > 1 ? 0 : 1;
+		return session->n_active ? 0 : 1;
 	if (!each)
 		return wanted;
 	/* No more than it could enter with, all by itself. */

@@ -57,6 +57,11 @@ uint32_t session_max_cmdsn(struct iscsi_session *session, unsigned queue_depth)
 	return session->max_cmdsn;
 }
 
+bool session_is_shut_out(const struct iscsi_session *session)
+{
+	return !session->n_active && sn_before(session->max_cmdsn, session->exp_cmdsn);
+}
+
 int session_judge(const struct iscsi_session *session, uint32_t cmdsn)
 {
 	if (sn_before(cmdsn, session->exp_cmdsn) || sn_before(session->max_cmdsn, cmdsn))

@@ -96,6 +96,18 @@ void out_async(struct iscsi_conn *conn, uint8_t event, uint16_t p1, uint16_t p2,
 	out_push(conn, out);
 }
 
+void out_window(struct iscsi_conn *conn)
+{
+	struct iscsi_out *out = out_new(conn, OP_NOP_IN);
+
+	if (!out)
+		return;
+	out->takes_statsn = false;
+	bhs_set_itt(&out->bhs, ISCSI_RESERVED_TAG);
+	bhs_set_ttt(&out->bhs, ISCSI_RESERVED_TAG);
+	out_push(conn, out);
+}
+
 /* ---- building a send ---- */
 
 static void batch_add(struct tx_batch *batch, const void *data, size_t len)
@@ -197,6 +209,8 @@ static bool batch_data_in(struct iscsi_conn *conn, struct tx_batch *batch, struc
 	bhs_set_data_len(&bhs, len);
 	be32_put(bhs.b + 36, task->in_datasn++);
 	be32_put(bhs.b + 40, task->in_off);
+	if (last)
+		task_uncount(task);
 	fill_numbers(conn, &bhs, last);
 	if (!last)
 		bhs_set_statsn(&bhs, 0);
@@ -211,6 +225,8 @@ static void batch_simple(struct iscsi_conn *conn, struct tx_batch *batch, struct
 	struct iovec iov = {(void *)out->data, out->data_len};
 
 	bhs_set_data_len(&out->bhs, out->data_len);
+	if (out->task)
+		task_uncount(out->task);
 	fill_numbers(conn, &out->bhs, out->takes_statsn);
 	batch_pdu(conn, batch, &out->bhs, &iov, 1, out->data_len);
 }

@@ -174,12 +174,19 @@ class Session:
         self.maxcmdsn = pdu.maxcmdsn
         return pdu
 
+    def heed_nop_in(self, pdu):
+        """Whether it is one that the target began: a ping, which is answered, or window news."""
+        if pdu.opcode != wire.NOP_IN or pdu.itt != RESERVED_TAG:
+            return False
+        if pdu.ttt != RESERVED_TAG:
+            self.send(Pdu(wire.NOP_OUT, immediate=True, itt=RESERVED_TAG, ttt=pdu.ttt))
+        return True
+
     def expect(self, opcode, itt=None):
         """The next PDU must be this one. NOP-In pings of the target are answered on the way."""
         while True:
             pdu = self.recv()
-            if pdu.opcode == wire.NOP_IN and pdu.ttt != RESERVED_TAG and opcode != wire.NOP_IN:
-                self.send(Pdu(wire.NOP_OUT, immediate=True, itt=RESERVED_TAG, ttt=pdu.ttt))
+            if opcode != wire.NOP_IN and self.heed_nop_in(pdu):
                 continue
             assert pdu.opcode == opcode, f"{pdu} came, opcode {opcode:#04x} was expected"
             assert itt is None or pdu.itt == itt, f"{pdu} came, ITT {itt:#x} was expected"
@@ -231,8 +238,7 @@ class Session:
         data_sn = 0
         while True:
             pdu = self.recv()
-            if pdu.opcode == wire.NOP_IN and pdu.ttt != RESERVED_TAG:
-                self.send(Pdu(wire.NOP_OUT, immediate=True, itt=RESERVED_TAG, ttt=pdu.ttt))
+            if self.heed_nop_in(pdu):
                 continue
             assert pdu.itt == itt, f"{pdu} while waiting for task {itt:#x}"
             if pdu.opcode == wire.R2T:

@@ -5,6 +5,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#define SHUT_NS (200 * UINT64_C(1000000)) /* longer than what is on its way takes */
+
 uint64_t ini_below(struct initiator *ini, uint64_t limit)
 {
 	return sim_below(ini->world->sim, limit);
@@ -177,6 +179,24 @@ static void take_window(struct initiator *ini, const struct iscsi_bhs *bhs)
 	if (sn_before(ini->cmdsn, exp))
 		world_fail(ini->world, "initiator %u: ExpCmdSN %u, but %u is the next", ini->index,
 			   exp, ini->cmdsn);
+}
+
+/*
+ * Who has had all its answers may send the next command, as soon as its data for those that were
+ * aborted has arrived: nothing else would ever let it.
+ */
+void initiator_judge_window(struct initiator *ini)
+{
+	uint64_t now = engine_now(ini->engine);
+	bool waits = ini->n_commands || ini->tmf_itt != ISCSI_RESERVED_TAG ||
+		     ini->ping_itt != ISCSI_RESERVED_TAG;
+
+	if (ini->phase != INI_FULL || waits || ini->tx_busy ||
+	    !sn_before(ini->max_cmdsn, ini->cmdsn))
+		ini->open_ns = now;
+	else if (now - ini->open_ns > SHUT_NS)
+		world_fail(ini->world, "initiator %u: MaxCmdSN %u, %u is the next, nothing waits",
+			   ini->index, ini->max_cmdsn, ini->cmdsn);
 }
 
 static void take_pdu(struct initiator *ini, const struct iscsi_bhs *bhs, const uint8_t *data,

@@ -132,7 +132,8 @@ struct initiator {
 	/* the player's */
 	struct engine_timer timer;
 	uint64_t reconnect_ns;
-	unsigned budget; /* commands still to be sent */
+	uint64_t open_ns; /* when it last could send, or waited for an answer */
+	unsigned budget;  /* commands still to be sent */
 	unsigned depth;
 	struct list limbo;	      /* struct limbo.node */
 	uint64_t scan_next, scan_end; /* blocks to be read one after the other */
@@ -153,6 +154,7 @@ void initiator_fini(struct initiator *ini); /* phase INI_DOWN */
 void initiator_connect(struct initiator *ini);
 void initiator_disconnect(struct initiator *ini);
 void initiator_send(struct initiator *ini, struct iscsi_bhs *bhs, const void *data, uint32_t len);
+void initiator_judge_window(struct initiator *ini); /* now and then */
 uint32_t initiator_itt(struct initiator *ini);
 /* Numbers of a request; immediate ones do not use up their CmdSN. */
 void initiator_number(struct initiator *ini, struct iscsi_bhs *bhs, bool immediate);

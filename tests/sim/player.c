@@ -411,6 +411,7 @@ static void tick(struct engine_timer *timer)
 		initiator_connect(ini);
 	else if (ini->phase == INI_FULL)
 		go_on(ini);
+	initiator_judge_window(ini);
 	engine_timer_set(ini->engine, &ini->timer,
 			 now + (ini->budget ? MS / 100 + ini_below(ini, 2 * MS) : 10 * MS));
 }
