@@ -10,8 +10,12 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 
-/* Less than this is cheaper to copy out of the engine's buffer than to receive by itself. */
-#define DIRECT_MIN 4096
+/*
+ * Less than this is cheaper to copy out of the engine's buffer than to receive by itself: with the
+ * next header behind it, such a receive brings one command, and so do all that follow, however many
+ * commands have come.
+ */
+#define DIRECT_MIN (64u << 10)
 
 static void conn_read(struct iscsi_conn *conn);
 

@@ -10,7 +10,7 @@
  * So the stashes of a shard are never more than the sum of
  *
  *  - room->stash_max, an eighth of what iscsi_server_config.park_bytes gives to the shard;
- *  - ENGINE_RECV_SOME_AHEAD (128 KiB): what was under way when the limit went down; nothing with
+ *  - ENGINE_RECV_SOME_AHEAD (512 KiB): what was under way when the limit went down; nothing with
  *    epoll, where a receive is made only when there is something;
  *  - STASH_RECV_MIN (512 bytes) for each connection.
  */

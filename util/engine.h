@@ -163,7 +163,7 @@ void engine_recv_some(struct engine *engine, struct engine_sock *sock, struct en
  */
 void engine_recv_some_limit(struct engine *engine, size_t max);
 
-#define ENGINE_RECV_SOME_AHEAD (128u << 10)
+#define ENGINE_RECV_SOME_AHEAD (512u << 10)
 
 /* Gathered, no signal; may be short. @n_iov at most IOV_MAX. */
 void engine_send(struct engine *engine, struct engine_sock *sock, struct engine_op *op,

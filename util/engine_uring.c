@@ -23,7 +23,7 @@ enum {
 	MAX_DEPTH = 32768, /* IORING_MAX_ENTRIES */
 	CQES_PER_SQE = 4,  /* more operations are under way than are queued in one turn */
 	RECV_BUFS = 4,	   /* 2^n; few, so that they stay in the CPU's cache */
-	RECV_BUF_BYTES = 32 * 1024,
+	RECV_BUF_BYTES = 128 * 1024,
 	RECV_GROUP = 1,
 	MAX_TRIES = 16,
 	/* Turns in a row that may go by without the kernel because something was done on the spot.
