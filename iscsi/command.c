@@ -157,7 +157,7 @@ void task_free(struct iscsi_task *task)
 	/* One that ended without an answer, or was still being received when that was sent. */
 	if (conn->phase == CONN_FULL_FEATURE && list_empty(&conn->out) &&
 	    session_is_shut_out(conn->session))
-		out_window(conn);
+		out_nop_in(conn, ISCSI_RESERVED_TAG);
 }
 
 /* The PDU that was coming in for a task has ended. */

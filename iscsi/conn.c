@@ -323,7 +323,6 @@ static void silence_fired(struct engine_timer *timer)
 	struct iscsi_conn *conn = container_of(timer, struct iscsi_conn, timer);
 	const struct iscsi_server_config *cfg = server_config(conn->server);
 	uint64_t now = engine_now(conn_engine(conn));
-	struct iscsi_out *out;
 
 	if (conn->nop_sent) {
 		conn_drop(conn, "no answer to NOP-In");
@@ -334,16 +333,11 @@ static void silence_fired(struct engine_timer *timer)
 		silence_in(conn, conn->heard_ns, cfg->nop_interval_ms);
 		return;
 	}
-	out = out_new(conn, OP_NOP_IN);
-	if (!out)
-		return;
 	conn->nop_ttt = conn->next_ttt++;
 	if (conn->nop_ttt == ISCSI_RESERVED_TAG)
 		conn->nop_ttt = conn->next_ttt++;
-	bhs_set_itt(&out->bhs, ISCSI_RESERVED_TAG);
-	bhs_set_ttt(&out->bhs, conn->nop_ttt);
-	out->takes_statsn = false;
-	out_push(conn, out);
+	if (!out_nop_in(conn, conn->nop_ttt))
+		return;
 	conn->nop_sent = true;
 	timer_in(conn, now, cfg->nop_timeout_ms);
 }

@@ -371,8 +371,12 @@ void out_reject(struct iscsi_conn *conn, enum iscsi_reject_reason reason);
 void out_free(struct iscsi_conn *conn, struct iscsi_out *out);
 void out_drop_all(struct iscsi_conn *conn);
 void out_async(struct iscsi_conn *conn, uint8_t event, uint16_t p1, uint16_t p2, uint16_t p3);
-/* A NOP-In that wants no answer, for its ExpCmdSN and MaxCmdSN alone. RFC 7143 11.19 */
-void out_window(struct iscsi_conn *conn);
+/*
+ * A NOP-In that no request asked for: it wants an answer with this TTT; or none, and is sent for
+ * its ExpCmdSN and MaxCmdSN alone (ISCSI_RESERVED_TAG). RFC 7143 11.19. Return: false: no memory,
+ * the connection has been dropped.
+ */
+bool out_nop_in(struct iscsi_conn *conn, uint32_t ttt);
 void tx_flush(struct engine_defer *defer);
 
 /* session.c */

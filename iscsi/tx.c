@@ -96,16 +96,17 @@ void out_async(struct iscsi_conn *conn, uint8_t event, uint16_t p1, uint16_t p2,
 	out_push(conn, out);
 }
 
-void out_window(struct iscsi_conn *conn)
+bool out_nop_in(struct iscsi_conn *conn, uint32_t ttt)
 {
 	struct iscsi_out *out = out_new(conn, OP_NOP_IN);
 
 	if (!out)
-		return;
+		return false;
 	out->takes_statsn = false;
 	bhs_set_itt(&out->bhs, ISCSI_RESERVED_TAG);
-	bhs_set_ttt(&out->bhs, ISCSI_RESERVED_TAG);
+	bhs_set_ttt(&out->bhs, ttt);
 	out_push(conn, out);
+	return true;
 }
 
 /* ---- building a send ---- */
